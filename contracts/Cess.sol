@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.24;
+
+/// The protocol's modules. Each lives at a fixed address and is called like any contract:
+///   Territories 0x000000000000000000000000000000000000ce01
+///   Miners      0x000000000000000000000000000000000000ce02
+///   Volumes     0x000000000000000000000000000000000000ce03
+///   Buckets     0x000000000000000000000000000000000000ce04
+/// Times are milliseconds since 1970, sizes are bytes, amounts are wei. DELEGATECALL and CALLCODE are refused.
+
+/// Where the root page of a bucket's index is.
+struct Root {
+    bytes32 segment;   // segment that holds the page
+    uint32 volume;     // volume of that segment (a hint: compaction may move it)
+    uint64 offset;     // first byte of the sealed page within the segment
+    uint32 length;     // bytes of the sealed page
+    bytes32 pageHash;  // BLAKE3 of the sealed page
+}
+
+/// A compare-and-set of a bucket's root.
+struct RootUpdate {
+    bytes32 bucket;
+    uint64 expectedVersion;
+    Root root;
+}
+
+/// One segment that a commit appends to a volume.
+struct Stripe {
+    bytes32 fragmentsRoot; // Merkle root over the n fragment roots
+    uint64 length;         // bytes of the segment
+}
+
+/// Stripes for one volume, with the aggregate of its members' receipts.
+struct Batch {
+    uint32 volume;
+    uint64 territory;       // who pays for the space
+    uint64 sequence;        // never used before with this territory
+    uint64 expiresAtHeight; // the receipts are void after this block
+    Stripe[] stripes;       // 1 to 64
+    bytes signers;          // bit j (least significant first) set: the member in seat j signed
+    bytes signature;        // aggregate BLS signature, compressed G2, 96 bytes
+}
+
+/// A stripe as the log of its volume remembers it.
+struct Leaf {
+    bytes32 segment;
+    uint64 territory;
+    uint64 offset;
+    uint64 fragmentBytes;
+    uint64 length;
+    uint64 committedAtMs;
+    uint64 termEndMs;
+}
+
+/// A stripe to release, with its path in the volume's log (20 siblings, from the leaf up).
+struct Release {
+    uint32 index;
+    Leaf leaf;
+    bytes32[20] path;
+}
+
+/// Space bought for a time.
+interface ITerritories {
+    struct Territory {
+        address owner;
+        uint64 bytesBought;  // billed bytes: fragment length times n
+        uint64 bytesUsed;
+        uint64 bytesLeased;
+        uint64 paidUntilMs;
+    }
+
+    event Bought(uint64 indexed territory, address indexed owner, uint64 size, uint64 paidUntilMs, uint256 paid);
+    event Extended(uint64 indexed territory, uint64 paidUntilMs, uint256 paid);
+    event Enlarged(uint64 indexed territory, uint64 size, uint256 paid);
+    event Transferred(uint64 indexed territory, address indexed from, address indexed to);
+    event Reclaimed(uint64 indexed territory, uint64 size);
+
+    error UnknownTerritory(uint64 territory);
+    error NotTerritoryOwner(uint64 territory, address caller);
+    error InvalidSize(uint64 size);
+    error InvalidTerm(uint32 daysCount);
+    error Underpaid(uint256 due, uint256 paid);
+    error TerritoryFull(uint64 territory, uint64 bytesFree, uint64 bytesNeeded);
+    error TerritoryExpired(uint64 territory, uint64 paidUntilMs);
+
+    /// Price of `size` billed bytes for `daysCount` days.
+    function quote(uint64 size, uint32 daysCount) external view returns (uint256 price);
+    /// Buys `size` billed bytes; what is paid too much comes back.
+    function buy(uint64 size, uint32 daysCount) external payable returns (uint64 territory);
+    /// Prolongs by `daysCount` days.
+    function extend(uint64 territory, uint32 daysCount) external payable;
+    /// Adds `size` billed bytes for the time that is left.
+    function enlarge(uint64 territory, uint64 size) external payable;
+    /// Gives the territory, with what it holds, to another account.
+    function transfer(uint64 territory, address to) external;
+    /// Returns the quota of stripes released before the end of their term, once that day (since 1970) has passed.
+    function reclaim(uint64 territory, uint32 day) external;
+    function territory(uint64 id) external view returns (Territory memory);
+    function territoryCount() external view returns (uint64);
+}
+
+/// Storage miners and their pledged lots.
+interface IMiners {
+    struct Miner {
+        address operator;
+        bytes receiptKey;    // BLS12-381 G1, compressed, 48 bytes
+        bytes endpoint;      // see docs/spec/endpoint.md
+        bytes6 region;       // ISO 3166-1 alpha-2, or 3166-2, ASCII, zero padded
+        uint32 lots;         // pledged, in all
+        uint32 lotsFree;     // of these, in no volume
+        uint256 collateral;
+        bool retired;
+    }
+
+    event Registered(uint32 indexed miner, address indexed operator, bytes6 region);
+    event EndpointChanged(uint32 indexed miner, bytes endpoint);
+    event Pledged(uint32 indexed miner, uint32 lots, uint32 firstLot);
+    event Retired(uint32 indexed miner, uint32 lotsFreed, uint256 collateralReturned);
+
+    error UnknownMiner(uint32 miner);
+    error NotOperator(address caller);
+    error AlreadyRegistered(address operator);
+    error InvalidReceiptKey();
+    error InvalidEndpoint();
+    error InvalidRegion(bytes6 region);
+    error InvalidLots(uint32 lots);
+    error CollateralTooLow(uint256 due, uint256 paid);
+    error MinerRetired(uint32 miner);
+    error DrawPending();
+
+    /// Registers the caller's miner. `proofOfPossession` is a BLS signature by the receipt key.
+    function register(bytes calldata receiptKey, bytes calldata proofOfPossession, bytes calldata endpoint, bytes6 region)
+        external payable returns (uint32 miner);
+    /// Changes where peers reach the caller's miner.
+    function setEndpoint(bytes calldata endpoint) external;
+    /// Pledges more lots; pays their collateral.
+    function pledge(uint32 lots) external payable;
+    /// Takes free lots out and returns their collateral; no new lot of this miner is drawn.
+    function retire() external;
+    function miner(uint32 id) external view returns (Miner memory);
+    function minerOf(address operator) external view returns (uint32 id);
+    function minerCount() external view returns (uint32);
+    /// Miner and state of a lot: state 0 free, 1 member, 2 withdrawn.
+    function lot(uint32 id) external view returns (uint32 miner, uint8 state, uint32 volume, uint16 seat);
+}
+
+/// Volumes: n lots of n operators, written like a log.
+interface IVolumes {
+    struct Volume {
+        uint8 profile;
+        uint32 policy;
+        bool open;            // takes writes
+        uint32 stripeCount;
+        uint64 columnBytes;   // length of each column so far
+        bytes32 stripesRoot;  // root of the log
+        uint32[] lots;        // by seat
+        uint32[] miners;      // by seat
+    }
+
+    struct Lease {
+        uint64 columnBytes;   // what each member may still stage for this territory
+        uint64 untilMs;
+    }
+
+    event DrawStarted(uint32 indexed policy, uint64 epoch, uint64 targetView);
+    event Formed(uint32 indexed volume, uint32 indexed policy, uint32[] lots, uint32[] miners);
+    event Appended(
+        uint32 indexed volume, uint64 indexed territory, bytes32 indexed segment, uint32 index, uint64 offset,
+        uint64 fragmentBytes, uint64 length, uint64 committedAtMs, uint64 termEndMs, bytes missing);
+    event Filled(uint32 indexed volume);
+    event Released(uint32 indexed volume, uint64 indexed territory, bytes32 indexed segment, uint32 index);
+    event Leased(uint64 indexed territory, uint32 indexed volume, uint64 columnBytes, uint64 untilMs);
+
+    error UnknownVolume(uint32 volume);
+    error VolumeClosed(uint32 volume);
+    error VolumeFull(uint32 volume, uint64 bytesFree, uint64 bytesNeeded);
+    error InvalidLease();
+    error InvalidBatch();
+    error InvalidStripe(uint256 position);
+    error SegmentAlreadyLive(bytes32 segment);
+    error SequenceUsed(uint64 territory, uint64 sequence);
+    error ReceiptsExpired(uint64 expiresAtHeight);
+    error ReceiptsTooLong(uint64 expiresAtHeight);
+    error QuorumMissing(uint256 signed, uint256 needed);
+    error InvalidSignature();
+    error Underpaid(uint256 due, uint256 paid);
+    error NotInLog(uint32 volume, uint32 index);
+    error AlreadyReleased(uint32 volume, uint32 index);
+    error ReleaseNotAllowed(uint64 territory, address caller);
+
+    /// Reserves `columnBytes` of staging on each member of each volume until `untilMs`, from the territory's quota.
+    function lease(uint64 territory, uint32[] calldata volumes, uint64 columnBytes, uint64 untilMs) external;
+    /// Gives an expired lease's quota back.
+    function endLease(uint64 territory, uint32 volume) external;
+    /// Appends batches and sets bucket roots: all of it, or nothing. Pays the stripes' deposits and, for every seat that
+    /// did not sign, the rebuild of its fragments; what is paid too much comes back.
+    function commit(Batch[] calldata batches, RootUpdate[] calldata roots) external payable;
+    /// Lets stripes of one volume go. The territory's owner may at any time; anyone may after the territory's grace.
+    function release(uint32 volume, Release[] calldata stripes) external;
+    /// What `commit` will take for these batches.
+    function commitPrice(Batch[] calldata batches) external view returns (uint256);
+
+    function volume(uint32 id) external view returns (Volume memory);
+    function volumeCount() external view returns (uint32);
+    /// Volumes of a policy that take writes.
+    function openVolumes(uint32 policy) external view returns (uint32[] memory);
+    function leaseOf(uint64 territory, uint32 volume) external view returns (Lease memory);
+    /// One more than the position of a live segment in the volume's log, or zero.
+    function positionOf(uint32 volume, bytes32 segment) external view returns (uint32);
+    function isReleased(uint32 volume, uint32 index) external view returns (bool);
+    function isSequenceUsed(uint64 territory, uint64 sequence) external view returns (bool);
+}
+
+/// Buckets: the roots of private indexes.
+interface IBuckets {
+    struct Bucket {
+        address owner;
+        uint64 territory;
+        uint32 policy;
+        uint8 profile;
+        uint8 flags;          // bit 0: public (content keys stand in the index)
+        uint64 version;       // counts root updates
+        Root root;
+        address[] writers;    // accounts beside the owner that may set the root, at most 16
+    }
+
+    event Created(bytes32 indexed bucket, address indexed owner, bytes32 tag, uint64 territory, bytes sealedName);
+    event RootChanged(bytes32 indexed bucket, uint64 version, Root root);
+    event WritersChanged(bytes32 indexed bucket, address[] writers);
+    event Removed(bytes32 indexed bucket, address indexed owner);
+
+    error UnknownBucket(bytes32 bucket);
+    error BucketExists(bytes32 bucket);
+    error NotBucketOwner(bytes32 bucket, address caller);
+    error NotWriter(bytes32 bucket, address caller);
+    error VersionChanged(bytes32 bucket, uint64 expected, uint64 current);
+    error InvalidBucket();
+    error TooManyWriters(uint256 count);
+
+    /// Creates bucket H("cess bucket v1", caller ‖ tag). `sealedName` (at most 512 bytes) only goes into the event.
+    function create(bytes32 tag, uint64 territory, uint32 policy, uint8 profile, uint8 flags, bytes calldata sealedName)
+        external returns (bytes32 bucket);
+    /// Sets the root if the version is still the expected one.
+    function update(RootUpdate calldata change) external;
+    function setWriters(bytes32 bucket, address[] calldata writers) external;
+    function setTerritory(bytes32 bucket, uint64 territory) external;
+    function remove(bytes32 bucket) external;
+    function bucket(bytes32 id) external view returns (Bucket memory);
+}

@@ -1,0 +1,28 @@
+//! Speak to the protocol's modules: the interfaces of `contracts/Cess.sol`, and where they live.
+
+use alloy_primitives::{Address, address};
+
+#[allow(missing_docs)]
+alloy_sol_types::sol! {
+    #![sol(all_derives)]
+    "../../contracts/Cess.sol"
+}
+
+/// Buys and accounts for space.
+pub const TERRITORIES: Address = address!("000000000000000000000000000000000000ce01");
+/// Registers miners and their lots.
+pub const MINERS: Address = address!("000000000000000000000000000000000000ce02");
+/// Forms volumes and keeps their logs.
+pub const VOLUMES: Address = address!("000000000000000000000000000000000000ce03");
+/// Keeps the roots of buckets.
+pub const BUCKETS: Address = address!("000000000000000000000000000000000000ce04");
+
+/// Every module's address, in order.
+pub const MODULES: [Address; 4] = [TERRITORIES, MINERS, VOLUMES, BUCKETS];
+
+/// Most stripes in one batch of a commit.
+pub const BATCH_STRIPES_MAX: usize = 64;
+/// Most accounts that may write a bucket beside its owner.
+pub const WRITERS_MAX: usize = 16;
+/// Longest sealed name of a bucket.
+pub const SEALED_NAME_BYTES_MAX: usize = 512;
