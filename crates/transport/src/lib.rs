@@ -1,0 +1,19 @@
+//! Move fragments between peers.
+//!
+//! A peer asks another through a [`Transport`] and answers through a [`Service`]. Fragments are verified while they
+//! arrive: nobody is handed bytes that do not belong to the segment asked for. Peers are named by their ed25519 key and
+//! dialled by [`types::Endpoint`]. `docs/spec/transport.md` draws the bytes.
+
+pub mod fragment;
+pub mod limits;
+pub mod message;
+mod transport;
+mod verify;
+
+pub use fragment::{Fragment, GroupHashes};
+pub use message::{
+    Fetch, FragmentReply, LeavesQuery, MinerStatus, Refusal, RefusalReason, Request, Response, Sign, SignSegment,
+    Stage, StageHeader, StatusQuery, VolumeStatus,
+};
+pub use transport::{FetchError, RequestError, Service, Transport, TransportError};
+pub use verify::{FetchedFragment, Lie};
