@@ -3,6 +3,7 @@
 use crate::{
     kernel::{Kernel, Product},
     matrix::Matrix,
+    pool::Pool,
 };
 use std::{collections::BTreeSet, fmt, sync::Arc};
 use thiserror::Error;
@@ -21,6 +22,7 @@ struct Inner {
     parity: usize,
     generator: Matrix,
     encode: Product,
+    pool: Pool,
 }
 
 /// Why there is no such code.
@@ -110,7 +112,7 @@ impl Code {
         }
         let generator = Matrix::generator(data, parity);
         let encode = Product::new(generator.select(data..data + parity), kernel);
-        Ok(Self(Arc::new(Inner { parity, generator, encode })))
+        Ok(Self(Arc::new(Inner { parity, generator, encode, pool: Pool::default() })))
     }
 
     /// Number of data fragments, `k`: as many as reconstruct everything.
@@ -150,6 +152,11 @@ impl Code {
         let matrix = generator.select(wanted.iter().copied()).times(&to_data);
         let product = Product::new(matrix, self.0.encode.kernel());
         Ok(Reconstruction { sources: sources.to_vec(), wanted: wanted.to_vec(), product })
+    }
+
+    /// Where parity fragments of this code come from and go to.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.0.pool
     }
 
     fn check_indices(&self, indices: &[usize]) -> Result<(), ReconstructError> {

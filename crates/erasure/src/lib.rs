@@ -22,6 +22,7 @@ mod code;
 mod field;
 mod kernel;
 mod matrix;
+mod pool;
 mod segment;
 
 pub use code::{Code, CodeError, ReconstructError, Reconstruction, ShapeError};
