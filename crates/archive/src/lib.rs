@@ -1,0 +1,1 @@
+//! Keep blocks, receipts and logs where they can be found.
