@@ -64,6 +64,7 @@ const fn products() -> [[u8; 256]; 256] {
 ///
 /// The instruction's own multiplication (`GF2P8MULB`) is bound to AES's polynomial `0x11b`; the affine one takes any
 /// linear map. Result bit `i` is the parity of matrix byte `7 - i` and the operand (Intel SDM, volume 2).
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) const fn affine(a: u8) -> u64 {
     let mut matrix = 0;
     let mut column = 0;
@@ -82,6 +83,7 @@ pub(crate) const fn affine(a: u8) -> u64 {
 }
 
 /// Multiplication by `a` as two 16-entry tables, for the low and for the high half of a byte.
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
 pub(crate) const fn nibbles(a: u8) -> [u8; 32] {
     let mut table = [0; 32];
     let mut i = 0;

@@ -84,7 +84,9 @@ impl Kernel {
 /// What a kernel multiplies by: one entry per cell, ordered by group of rows, column, row.
 #[derive(Debug)]
 enum Factors {
+    #[cfg(target_arch = "x86_64")]
     Affine(Vec<u64>),
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     Nibbles(Vec<[u8; 32]>),
     Cells,
 }

@@ -42,7 +42,9 @@ impl Capsule {
             let mut sum = *r + *u;
             let s = *u + *r * *hash_points(&e, &v);
             let shared = shared_point(policy.point(), &sum);
-            (r.zeroize(), u.zeroize(), sum.zeroize());
+            r.zeroize();
+            u.zeroize();
+            sum.zeroize();
             // There is no shared point if r = -u: chance 2^-256.
             if let Some(shared) = shared {
                 return (Self { e, v, s }, shared);

@@ -81,7 +81,8 @@ impl StorageSeed {
     /// The policy key of one generation of a bucket.
     pub fn policy_secret(&self, bucket_id: &[u8; 32], generation: u64) -> PolicySecret {
         let generation = generation.to_be_bytes();
-        let attempt = |n: u8| PolicySecret::from_bytes(&*hkdf(&*self.0, &[POLICY_KEY_INFO, bucket_id, &generation, &[n]]));
+        let attempt =
+            |n: u8| PolicySecret::from_bytes(&hkdf(&*self.0, &[POLICY_KEY_INFO, bucket_id, &generation, &[n]]));
         // An attempt fails with a chance of 2^-128: the second one is never seen.
         (0..=u8::MAX).find_map(|n| attempt(n).ok()).expect("256 outputs of HKDF are not all out of range")
     }

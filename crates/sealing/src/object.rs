@@ -75,7 +75,9 @@ pub enum OpenError {
     #[error("this is no sealed object")]
     NotSealed,
     /// A newer program sealed it, or the header was altered.
-    #[error("the object is sealed in format {version}, cipher {cipher}, chunks of 2^{chunk_length_log2}: not known here")]
+    #[error(
+        "the object is sealed in format {version}, cipher {cipher}, chunks of 2^{chunk_length_log2}: not known here"
+    )]
     Unsupported {
         /// Version of the header.
         version: u8,

@@ -51,3 +51,25 @@ fn points_that_cancel_hide_nothing() {
     let capsule = Capsule::from_bytes(&Capsule { e, v, s }.to_bytes()).expect("the equation holds");
     assert!(capsule.decapsulate(&policy()).is_none());
 }
+
+#[test]
+fn a_capsule_of_the_public_implementation_opens() {
+    #[derive(serde::Deserialize)]
+    struct Vectors {
+        umbral_capsule: UmbralCapsule,
+    }
+    #[derive(serde::Deserialize)]
+    struct UmbralCapsule {
+        secret: String,
+        capsule: String,
+        shared_point: String,
+    }
+    let vectors: Vectors = serde_json::from_str(include_str!("../../../../vectors/sealing.json")).expect("well-formed");
+    let UmbralCapsule { secret, capsule, shared_point } = vectors.umbral_capsule;
+    let secret: [u8; 32] = hex::decode(secret).expect("hexadecimal").try_into().expect("32 bytes");
+    let policy = PolicySecret::from_bytes(&secret).expect("a scalar");
+    let bytes: [u8; CAPSULE_LENGTH] = hex::decode(capsule).expect("hexadecimal").try_into().expect("98 bytes");
+    let capsule = Capsule::from_bytes(&bytes).expect("it satisfies the equation");
+    assert_eq!(capsule.to_bytes(), bytes);
+    assert_eq!(hex::encode(capsule.decapsulate(&policy).expect("not infinity")), shared_point);
+}

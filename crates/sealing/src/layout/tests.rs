@@ -5,7 +5,9 @@ const CHUNK: u64 = CHUNK_LENGTH as u64;
 
 fn arbitrary_range() -> impl Strategy<Value = (u64, Range<u64>)> {
     let length = prop_oneof![0..=4 * CHUNK, 0..=PLAIN_LENGTH_MAX];
-    length.prop_flat_map(|length| (Just(length), 0..=length, 0..=length)).prop_map(|(length, a, b)| (length, a.min(b)..a.max(b)))
+    length
+        .prop_flat_map(|length| (Just(length), 0..=length, 0..=length))
+        .prop_map(|(length, a, b)| (length, a.min(b)..a.max(b)))
 }
 
 proptest! {

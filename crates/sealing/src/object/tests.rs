@@ -17,7 +17,12 @@ fn seal(length: usize) -> Vec<u8> {
 }
 
 fn arbitrary_length() -> impl Strategy<Value = usize> {
-    prop_oneof![0..300usize, CHUNK_LENGTH - 2..CHUNK_LENGTH + 3, 3 * CHUNK_LENGTH - 2..3 * CHUNK_LENGTH + 3, 0..500_000usize]
+    prop_oneof![
+        0..300usize,
+        CHUNK_LENGTH - 2..CHUNK_LENGTH + 3,
+        3 * CHUNK_LENGTH - 2..3 * CHUNK_LENGTH + 3,
+        0..500_000usize
+    ]
 }
 
 proptest! {
@@ -98,7 +103,10 @@ fn every_bit_of_a_small_object_counts() {
                     0..4 => matches!(error, OpenError::NotSealed),
                     4..8 => matches!(error, OpenError::Unsupported { .. }),
                     8..16 => {
-                        matches!(error, OpenError::TooLong(_) | OpenError::Truncated { .. } | OpenError::Overlong { .. })
+                        matches!(
+                            error,
+                            OpenError::TooLong(_) | OpenError::Truncated { .. } | OpenError::Overlong { .. }
+                        )
                     }
                     16..32 => matches!(error, OpenError::WrongKey),
                     _ => error == OpenError::Corrupt { chunk: 0 },
