@@ -2,7 +2,6 @@
 
 use alloy_primitives::{Address, address};
 
-#[allow(missing_docs)]
 alloy_sol_types::sol! {
     #![sol(all_derives)]
     "../../contracts/Cess.sol"

@@ -131,6 +131,11 @@ impl Header {
     }
 }
 
+/// Ethereum's ordered trie over encoded transactions.
+pub fn transactions_root<T: AsRef<[u8]>>(encoded: &[T]) -> B256 {
+    alloy_trie::root::ordered_trie_root_encoded(encoded)
+}
+
 /// A header with its transactions.
 #[derive(Clone, Debug)]
 pub struct Block {

@@ -18,8 +18,11 @@ pub struct ChainSpec {
     pub heartbeat_ms: u64,
     /// Shortest time between blocks.
     pub block_interval_min_ms: u64,
-    /// Furthest a block's timestamp may be ahead of a validator's clock.
+    /// Furthest a block's timestamp may be ahead of a validator's clock when that validator votes.
     pub clock_drift_max_ms: u64,
+    /// Furthest a block's timestamp may be after its parent's, whatever the clocks say: after a longer outage the
+    /// chain's time catches up block by block.
+    pub timestamp_step_max_ms: u64,
     /// Gas of a block.
     pub gas_limit: u64,
     /// Base fee of the first block and the floor of all others, wei.
@@ -144,6 +147,7 @@ impl ChainSpec {
             (self.chain_id > 0, "chain_id is zero"),
             (self.block_interval_min_ms <= self.heartbeat_ms, "block_interval_min_ms exceeds heartbeat_ms"),
             (self.heartbeat_ms > 0, "heartbeat_ms is zero"),
+            (self.timestamp_step_max_ms > self.heartbeat_ms, "timestamp_step_max_ms is not above heartbeat_ms"),
             (self.gas_limit >= 30_000_000, "gas_limit is below 30,000,000"),
             (self.base_fee_min >= 8, "base_fee_min is below 8 wei, where it could never move"),
             (!self.validators.is_empty(), "there are no validators"),
