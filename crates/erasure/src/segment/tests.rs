@@ -50,7 +50,7 @@ proptest! {
     fn fragments_hold_the_segment_with_less_than_a_unit_each_to_spare(length in 1u64..=1 << 48, data in 1u32..=255) {
         let bytes = fragment_length(length, data);
         let units = u64::from(data) * FRAGMENT_LENGTH_UNIT;
-        prop_assert!(bytes % FRAGMENT_LENGTH_UNIT == 0 && bytes >= FRAGMENT_LENGTH_MIN);
+        prop_assert!(bytes.is_multiple_of(FRAGMENT_LENGTH_UNIT) && bytes >= FRAGMENT_LENGTH_MIN);
         prop_assert!(bytes * u64::from(data) >= length);
         prop_assert!(bytes == FRAGMENT_LENGTH_MIN || bytes * u64::from(data) - length < units);
     }
