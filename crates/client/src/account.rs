@@ -1,0 +1,242 @@
+//! Send transactions from one account: nonces in order, fees that get in, errors in words.
+
+mod revert;
+
+pub use revert::explain;
+
+use crate::chain::{CallRequest, ChainApi, ChainError, TransactionReceipt};
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
+use alloy_sol_types::SolCall;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Most gas of one transaction (EIP-7825).
+pub const TRANSACTION_GAS_MAX: u64 = 1 << 24;
+/// Tip per gas, wei.
+const PRIORITY_FEE_WEI: u128 = 1_000_000_000;
+/// How often a nonce that somebody else took is chosen anew.
+const NONCE_ATTEMPTS: usize = 5;
+/// Blocks after which a transaction that is in none is sent again.
+const RESEND_BLOCKS: u64 = 5;
+/// Blocks after which we stop waiting.
+const PATIENCE_BLOCKS: u64 = 120;
+
+/// A transaction did not have its effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The chain could not be asked, or refused before anything was sent.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The transaction is in a block, but reverted there.
+    #[error("transaction {hash} failed: {}", explain(data))]
+    Failed {
+        /// The transaction.
+        hash: B256,
+        /// Revert data; empty if it could not be found out.
+        data: Bytes,
+    },
+    /// The account cannot pay.
+    #[error("account {account} has {balance} wei and needs {needed}: send it some first")]
+    Funds {
+        /// The account.
+        account: Address,
+        /// What it has.
+        balance: U256,
+        /// What the transaction may cost.
+        needed: U256,
+    },
+    /// Another program used the nonce.
+    #[error("transaction {hash} was replaced by another of the same account: try again")]
+    Replaced {
+        /// Our transaction.
+        hash: B256,
+    },
+    /// No block took it.
+    #[error("transaction {hash} is in no block after {blocks} blocks: check the fee and try again")]
+    NotIncluded {
+        /// The transaction.
+        hash: B256,
+        /// Blocks we waited.
+        blocks: u64,
+    },
+    /// One transaction cannot do that much.
+    #[error("the transaction takes more than {TRANSACTION_GAS_MAX} gas: do it in smaller steps")]
+    TooMuchGas,
+}
+
+impl SendError {
+    /// Revert data, whether found before sending or after.
+    pub fn revert_data(&self) -> Option<&Bytes> {
+        match self {
+            Self::Chain(ChainError::Reverted { data }) | Self::Failed { data, .. } => Some(data),
+            _ => None,
+        }
+    }
+}
+
+/// Sends transactions of one account, one nonce after the other.
+pub struct Sender {
+    chain: Arc<dyn ChainApi>,
+    signer: PrivateKeySigner,
+    /// Next nonce, once known.
+    nonce: Mutex<Option<u64>>,
+}
+
+impl Sender {
+    /// Sends for the account of `signer`.
+    pub fn new(chain: Arc<dyn ChainApi>, signer: PrivateKeySigner) -> Self {
+        Self { chain, signer, nonce: Mutex::new(None) }
+    }
+
+    /// The account.
+    pub fn address(&self) -> Address {
+        self.signer.address()
+    }
+
+    /// The account's key.
+    pub fn signer(&self) -> &PrivateKeySigner {
+        &self.signer
+    }
+
+    /// The chain it sends to.
+    pub fn chain(&self) -> &Arc<dyn ChainApi> {
+        &self.chain
+    }
+
+    /// Calls a module or contract and waits until the effect is final.
+    pub async fn call<C: SolCall>(&self, to: Address, value: U256, call: &C) -> Result<TransactionReceipt, SendError> {
+        self.send(to, value, call.abi_encode().into()).await
+    }
+
+    /// Sends a transaction and waits until its effect is final.
+    pub async fn send(&self, to: Address, value: U256, data: Bytes) -> Result<TransactionReceipt, SendError> {
+        let request = CallRequest { from: self.address(), to, value, data };
+        let (hash, nonce, raw) = self.submit(&request).await?;
+        let receipt = self.wait(hash, nonce, &raw).await?;
+        if receipt.succeeded {
+            return Ok(receipt);
+        }
+        // What made it fail stands in no receipt; the same call fails in the same way now, or we cannot know.
+        let data = match self.chain.estimate_gas(request).await {
+            Err(ChainError::Reverted { data }) => data,
+            _ => Bytes::new(),
+        };
+        Err(SendError::Failed { hash, data })
+    }
+
+    /// Signs and hands over, choosing another nonce while somebody else is quicker.
+    async fn submit(&self, request: &CallRequest) -> Result<(B256, u64, Bytes), SendError> {
+        let chain_id = self.chain.spec().await?.chain_id;
+        let gas = self.gas_limit(request).await?;
+        let base_fee = u128::from(self.chain.head().await?.base_fee_per_gas);
+        let max_fee = base_fee.saturating_mul(2).saturating_add(PRIORITY_FEE_WEI);
+        let mut next = self.nonce.lock().await;
+        for attempt in 1.. {
+            let nonce = match *next {
+                Some(nonce) => nonce,
+                None => self.chain.account(self.address()).await?.nonce,
+            };
+            let raw = self.sign(TxEip1559 {
+                chain_id,
+                nonce,
+                gas_limit: gas,
+                max_fee_per_gas: max_fee,
+                max_priority_fee_per_gas: PRIORITY_FEE_WEI,
+                to: TxKind::Call(request.to),
+                value: request.value,
+                input: request.data.clone(),
+                access_list: Default::default(),
+            });
+            match self.chain.send_raw(raw.clone()).await {
+                Ok(hash) => {
+                    *next = Some(nonce + 1);
+                    return Ok((hash, nonce, raw));
+                }
+                Err(error) if is_nonce_error(&error) && attempt < NONCE_ATTEMPTS => *next = None,
+                Err(error) => {
+                    *next = None;
+                    return Err(self.blame(error, request, gas, max_fee).await);
+                }
+            }
+        }
+        unreachable!("the loop ends by returning")
+    }
+
+    async fn gas_limit(&self, request: &CallRequest) -> Result<u64, SendError> {
+        let gas = match self.chain.estimate_gas(request.clone()).await {
+            Ok(gas) => gas,
+            Err(error) => return Err(self.blame(error, request, 0, 0).await),
+        };
+        if gas > TRANSACTION_GAS_MAX {
+            return Err(SendError::TooMuchGas);
+        }
+        // State may change until the block: a fifth more pays for that.
+        Ok((gas + gas / 5).min(TRANSACTION_GAS_MAX))
+    }
+
+    /// Finds out whether a refusal is about money, which nodes word in many ways.
+    async fn blame(&self, error: ChainError, request: &CallRequest, gas: u64, max_fee: u128) -> SendError {
+        if !matches!(error, ChainError::Rpc { .. }) {
+            return error.into();
+        }
+        let needed = request.value.saturating_add(U256::from(gas) * U256::from(max_fee));
+        match self.chain.account(self.address()).await {
+            Ok(state) if state.balance < needed => {
+                SendError::Funds { account: self.address(), balance: state.balance, needed }
+            }
+            _ => error.into(),
+        }
+    }
+
+    fn sign(&self, transaction: TxEip1559) -> Bytes {
+        let signature = self.signer.sign_hash_sync(&transaction.signature_hash()).expect("a local key signs any hash");
+        TxEnvelope::from(transaction.into_signed(signature)).encoded_2718().into()
+    }
+
+    async fn wait(&self, hash: B256, nonce: u64, raw: &Bytes) -> Result<TransactionReceipt, SendError> {
+        let start = self.chain.head().await?.height;
+        let mut height = start;
+        let mut sent_at = start;
+        loop {
+            if let Some(receipt) = self.chain.receipt(hash).await? {
+                return Ok(receipt);
+            }
+            if height >= start + PATIENCE_BLOCKS {
+                *self.nonce.lock().await = None;
+                return Err(SendError::NotIncluded { hash, blocks: height - start });
+            }
+            if height >= sent_at + RESEND_BLOCKS {
+                sent_at = height;
+                self.send_again(hash, nonce, raw).await?;
+            }
+            height = self.chain.wait_above(height).await?.height;
+        }
+    }
+
+    /// Offers a transaction anew that no block took: the pool may have dropped it.
+    async fn send_again(&self, hash: B256, nonce: u64, raw: &Bytes) -> Result<(), SendError> {
+        match self.chain.send_raw(raw.clone()).await {
+            Err(error) if is_nonce_error(&error) => {
+                let taken = self.chain.account(self.address()).await?.nonce > nonce;
+                if taken && self.chain.receipt(hash).await?.is_none() {
+                    *self.nonce.lock().await = None;
+                    return Err(SendError::Replaced { hash });
+                }
+                Ok(())
+            }
+            Err(ChainError::Rpc { .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether a refusal means that the nonce is taken: by another process with the same key, say.
+fn is_nonce_error(error: &ChainError) -> bool {
+    let ChainError::Rpc { message, .. } = error else { return false };
+    let message = message.to_lowercase();
+    message.contains("nonce") || message.contains("underpriced")
+}

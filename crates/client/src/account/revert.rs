@@ -1,0 +1,137 @@
+//! Put revert data into words that say what to do next.
+
+use alloy_sol_types::{ContractError, SolInterface};
+use types::abi::{
+    IBuckets::{self, IBucketsErrors as Buckets},
+    IMiners::{self, IMinersErrors as Miners},
+    ITerritories::{self, ITerritoriesErrors as Territories},
+    IVolumes::{self, IVolumesErrors as Volumes},
+};
+
+/// What revert data says, in words.
+pub fn explain(data: &[u8]) -> String {
+    if data.is_empty() {
+        return "the call reverted without a reason".into();
+    }
+    if let Ok(error) = Territories::abi_decode(data) {
+        return territories(error);
+    }
+    if let Ok(error) = Volumes::abi_decode(data) {
+        return volumes(error);
+    }
+    if let Ok(error) = Buckets::abi_decode(data) {
+        return buckets(error);
+    }
+    if let Ok(error) = Miners::abi_decode(data) {
+        return miners(error);
+    }
+    match ContractError::<std::convert::Infallible>::abi_decode(data) {
+        Ok(error) => format!("the call reverted: {error}"),
+        Err(_) => format!("the call reverted with {}", alloy_primitives::hex::encode_prefixed(data)),
+    }
+}
+
+fn territories(error: Territories) -> String {
+    use ITerritories::*;
+    match error {
+        Territories::UnknownTerritory(UnknownTerritory { territory }) => {
+            format!("territory {territory} does not exist: list yours with `cess territory list`")
+        }
+        Territories::NotTerritoryOwner(NotTerritoryOwner { territory, caller }) => {
+            format!("territory {territory} does not belong to {caller}: use the owner's keystore")
+        }
+        Territories::InvalidSize(InvalidSize { size }) => format!("a territory cannot have {size} billed bytes"),
+        Territories::InvalidTerm(InvalidTerm { daysCount }) => {
+            format!("a territory cannot be bought for {daysCount} days")
+        }
+        Territories::Underpaid(Underpaid { due, paid }) => format!("{due} wei are due, {paid} were sent"),
+        Territories::InvalidOwner(_) => "the new owner is no account that can hold a territory".into(),
+        Territories::NothingToReclaim(_) => "no quota is due back for that day: try a later one".into(),
+        Territories::TerritoryFull(TerritoryFull { territory, bytesFree, bytesNeeded }) => format!(
+            "territory {territory} has {bytesFree} billed bytes free and {bytesNeeded} are needed: buy more with \
+             `cess territory buy`"
+        ),
+        Territories::TerritoryExpired(TerritoryExpired { territory, paidUntilMs }) => format!(
+            "territory {territory} is paid until {paidUntilMs} ms, too short for the minimum term: extend it"
+        ),
+    }
+}
+
+fn volumes(error: Volumes) -> String {
+    use IVolumes::*;
+    match error {
+        Volumes::UnknownVolume(UnknownVolume { volume }) => format!("volume {volume} does not exist"),
+        Volumes::VolumeClosed(VolumeClosed { volume }) => format!("volume {volume} takes no writes: use another"),
+        Volumes::VolumeFull(VolumeFull { volume, bytesFree, bytesNeeded }) => format!(
+            "volume {volume} has {bytesFree} bytes free per member and {bytesNeeded} are needed: use another"
+        ),
+        Volumes::InvalidLease(InvalidLease {}) => "the lease is empty, too long or names no volume".into(),
+        Volumes::InvalidBatch(InvalidBatch {}) => "a batch of the commit is malformed".into(),
+        Volumes::InvalidStripe(InvalidStripe { position }) => format!("stripe {position} of the commit is malformed"),
+        Volumes::SegmentAlreadyLive(SegmentAlreadyLive { segment }) => {
+            format!("segment {segment} is already in the volume")
+        }
+        Volumes::SequenceUsed(SequenceUsed { territory, sequence }) => {
+            format!("sequence {sequence} of territory {territory} was already committed")
+        }
+        Volumes::ReceiptsExpired(ReceiptsExpired { expiresAtHeight }) => {
+            format!("the members' receipts expired at height {expiresAtHeight}: sign again")
+        }
+        Volumes::ReceiptsTooLong(ReceiptsTooLong { expiresAtHeight }) => {
+            format!("receipts until height {expiresAtHeight} are too long")
+        }
+        Volumes::QuorumMissing(QuorumMissing { signed, needed }) => {
+            format!("{signed} members signed and {needed} must: wait for repair or use another volume")
+        }
+        Volumes::InvalidSignature(InvalidSignature {}) => "the members' aggregate signature does not verify".into(),
+        Volumes::Underpaid(Underpaid { due, paid }) => format!("{due} wei are due, {paid} were sent"),
+        Volumes::NotInLog(NotInLog { volume, index }) => format!("stripe {index} is not in the log of volume {volume}"),
+        Volumes::AlreadyReleased(AlreadyReleased { volume, index }) => {
+            format!("stripe {index} of volume {volume} is already released")
+        }
+        Volumes::ReleaseNotAllowed(ReleaseNotAllowed { territory, caller }) => {
+            format!("{caller} may not release stripes of territory {territory}: use the owner's keystore")
+        }
+    }
+}
+
+fn buckets(error: Buckets) -> String {
+    use IBuckets::*;
+    match error {
+        Buckets::UnknownBucket(UnknownBucket { bucket }) => {
+            format!("bucket {bucket} does not exist: create it with `cess bucket create`")
+        }
+        Buckets::BucketExists(BucketExists { bucket }) => format!("bucket {bucket} exists already: choose another name"),
+        Buckets::NotBucketOwner(NotBucketOwner { bucket, caller }) => {
+            format!("bucket {bucket} does not belong to {caller}: use the owner's keystore")
+        }
+        Buckets::NotWriter(NotWriter { bucket, caller }) => {
+            format!("{caller} may not write bucket {bucket}: ask its owner")
+        }
+        Buckets::VersionChanged(VersionChanged { bucket, expected, current }) => {
+            format!("bucket {bucket} changed meanwhile (version {expected} is now {current}): try again")
+        }
+        Buckets::InvalidBucket(InvalidBucket {}) => "the bucket's policy, profile or flags are invalid".into(),
+        Buckets::TooManyWriters(TooManyWriters { count }) => format!("{count} writers are too many"),
+    }
+}
+
+fn miners(error: Miners) -> String {
+    use IMiners::*;
+    match error {
+        Miners::UnknownMiner(UnknownMiner { miner }) => format!("miner {miner} does not exist"),
+        Miners::NotOperator(NotOperator { caller }) => format!("{caller} has no miner: register first"),
+        Miners::UnknownLot(UnknownLot { lot }) => format!("lot {lot} does not exist"),
+        Miners::ReceiptKeyTaken(_) => "another miner has this receipt key: use one of its own".into(),
+        Miners::AlreadyRegistered(AlreadyRegistered { operator }) => format!("{operator} already has a miner"),
+        Miners::InvalidReceiptKey(InvalidReceiptKey {}) => "the receipt key or its proof of possession is wrong".into(),
+        Miners::InvalidEndpoint(InvalidEndpoint {}) => "the endpoint is malformed".into(),
+        Miners::InvalidRegion(InvalidRegion { region }) => format!("{region} is no ISO 3166 region"),
+        Miners::InvalidLots(InvalidLots { lots }) => format!("{lots} lots cannot be pledged"),
+        Miners::CollateralTooLow(CollateralTooLow { due, paid }) => {
+            format!("{due} wei of collateral are due, {paid} were sent")
+        }
+        Miners::MinerRetired(MinerRetired { miner }) => format!("miner {miner} is retired"),
+        Miners::DrawPending(DrawPending {}) => "a draw is under way: try again after the next blocks".into(),
+    }
+}

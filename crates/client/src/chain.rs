@@ -1,0 +1,166 @@
+//! Reach the chain: what clients and miners ask of a node, behind one trait.
+//!
+//! [`RpcChain`] asks over JSON-RPC; a simulation answers in the same process. [`Network`] adds typed reads of the
+//! protocol's modules to either.
+
+mod network;
+mod rpc;
+
+pub use network::{Network, OpenVolume};
+pub use rpc::{RpcChain, RpcOptions, Verifier};
+
+use alloy_primitives::{Address, B256, Bytes, Log, U256};
+use async_trait::async_trait;
+use std::sync::Arc;
+use types::{ChainSpec, proof::StateProof, state::StateKey};
+
+/// The newest finalised block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Blocks since genesis.
+    pub height: u64,
+    /// Hash of the header.
+    pub hash: B256,
+    /// The block's time, milliseconds since 1970.
+    pub timestamp_ms: u64,
+    /// EIP-1559 base fee, wei.
+    pub base_fee_per_gas: u64,
+}
+
+/// What an account has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountState {
+    /// Nonce of the next transaction, counting those that wait in the pool.
+    pub nonce: u64,
+    /// Wei.
+    pub balance: U256,
+}
+
+/// A call to estimate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallRequest {
+    /// Who calls.
+    pub from: Address,
+    /// What is called.
+    pub to: Address,
+    /// Wei sent along.
+    pub value: U256,
+    /// Input.
+    pub data: Bytes,
+}
+
+/// Which logs to return.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogFilter {
+    /// First height.
+    pub from: u64,
+    /// Last height; the newest block if absent.
+    pub to: Option<u64>,
+    /// The contract that logged.
+    pub address: Address,
+    /// For each topic, the values that match; anything if absent.
+    pub topics: [Option<Vec<B256>>; 4],
+}
+
+/// A log and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Height of its block.
+    pub height: u64,
+    /// Hash of its block.
+    pub block_hash: B256,
+    /// Hash of its transaction.
+    pub transaction_hash: B256,
+    /// Position among the block's logs.
+    pub log_index: u64,
+    /// Address, topics and data.
+    pub log: Log,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionReceipt {
+    /// Hash of the transaction.
+    pub transaction_hash: B256,
+    /// Whether it had its effect; a failed one only paid gas.
+    pub succeeded: bool,
+    /// Height of its block.
+    pub height: u64,
+    /// Gas used.
+    pub gas_used: u64,
+    /// Its logs.
+    pub logs: Vec<Log>,
+}
+
+/// A question to the chain went unanswered or was answered with an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// No answer arrived.
+    #[error("the node at {node} cannot be reached ({reason}): check that it runs and that --rpc names it")]
+    Unreachable {
+        /// Where we asked.
+        node: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The node refused.
+    #[error("the node answered with error {code}: {message}")]
+    Rpc {
+        /// JSON-RPC error code.
+        code: i32,
+        /// The node's words.
+        message: String,
+    },
+    /// The call ran and reverted.
+    #[error("{}", crate::account::explain(data))]
+    Reverted {
+        /// Revert data.
+        data: Bytes,
+    },
+    /// The node's answer cannot be right.
+    #[error("the node's answer is invalid: {0}")]
+    Invalid(String),
+}
+
+/// What clients and miners ask of the chain.
+#[async_trait]
+pub trait ChainApi: Send + Sync + 'static {
+    /// The chain's specification.
+    async fn spec(&self) -> Result<Arc<ChainSpec>, ChainError>;
+
+    /// The newest finalised block.
+    async fn head(&self) -> Result<Head, ChainError>;
+
+    /// Waits until a block above `height` is final and returns the newest.
+    async fn wait_above(&self, height: u64) -> Result<Head, ChainError>;
+
+    /// Runs a read-only call on the newest state.
+    async fn call(&self, to: Address, data: Bytes) -> Result<Bytes, ChainError>;
+
+    /// Runs several read-only calls, in one round trip where that is possible.
+    async fn call_many(&self, calls: Vec<(Address, Bytes)>) -> Result<Vec<Bytes>, ChainError> {
+        let mut outputs = Vec::with_capacity(calls.len());
+        for (to, data) in calls {
+            outputs.push(self.call(to, data).await?);
+        }
+        Ok(outputs)
+    }
+
+    /// Gas that a transaction would take; fails as the transaction would.
+    async fn estimate_gas(&self, request: CallRequest) -> Result<u64, ChainError>;
+
+    /// Logs in their order on the chain.
+    async fn logs(&self, filter: LogFilter) -> Result<Vec<LogEntry>, ChainError>;
+
+    /// Nonce and balance of an account.
+    async fn account(&self, address: Address) -> Result<AccountState, ChainError>;
+
+    /// Hands a signed transaction to the pool and returns its hash. Sending the same again is no error.
+    async fn send_raw(&self, raw: Bytes) -> Result<B256, ChainError>;
+
+    /// The receipt, once the transaction is in a finalised block.
+    async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError>;
+
+    /// Entries of the newest state with their proof.
+    async fn proof(&self, keys: &[StateKey]) -> Result<StateProof, ChainError>;
+}
