@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use erasure::{Code, Reconstruction, encode_segment};
+use erasure::{Code, Reconstruction, decode_segment, encode_segment};
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 use std::{hint::black_box, time::Duration};
@@ -86,6 +86,19 @@ fn segment(c: &mut Criterion) {
 }
 
 fn decode(c: &mut Criterion) {
+    let mut group = c.benchmark_group("erasure::decode_segment");
+    for fixture in PROFILES.map(|(data, parity)| Fixture::new(data, parity)) {
+        let (data, length) = (fixture.code.data(), (fixture.code.data() * FRAGMENT_LENGTH) as u64);
+        let fragments: Vec<(usize, Bytes)> = (0..).zip(fixture.fragments.iter().cloned().map(Bytes::from)).collect();
+        group.throughput(fixture.throughput());
+        for lost in [0, fixture.lost()] {
+            group.bench_function(format!("{} lost={lost}", fixture.name), |b| {
+                let survivors = &fragments[lost..lost + data];
+                b.iter(|| black_box(decode_segment(&fixture.code, length, survivors).expect("k fragments")));
+            });
+        }
+    }
+    group.finish();
     let mut group = c.benchmark_group("erasure::decode");
     for fixture in PROFILES.map(|(data, parity)| Fixture::new(data, parity)) {
         let lost = fixture.lost();

@@ -154,7 +154,7 @@ impl Code {
         Ok(Reconstruction { sources: sources.to_vec(), wanted: wanted.to_vec(), product })
     }
 
-    /// Where parity fragments of this code come from and go to.
+    /// Where the memory of parity fragments and decoded segments comes from and goes to.
     pub(crate) fn pool(&self) -> &Pool {
         &self.0.pool
     }

@@ -1,12 +1,12 @@
-//! Keep the memory of parity fragments for the next segment.
+//! Keep the memory of parity fragments and decoded segments for the next segment.
 //!
-//! Fresh memory costs a page fault per 4 KiB, which takes as long as encoding and hashing together: a segment's parity
-//! fragments are therefore written into those that were dropped.
+//! Fresh memory costs a page fault per 4 KiB, which takes as long as encoding and hashing together: results are
+//! therefore written into the memory of those that were dropped. What it holds is ciphertext and parity of it.
 
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most bytes a pool keeps while nobody uses them: the parity of one `standard` segment, and some to spare.
+/// Most bytes a pool keeps while nobody uses them: the parity of one `standard` segment, or two such segments.
 const IDLE_BYTES_MAX: usize = 64 << 20;
 
 /// Buffers that were used and dropped.

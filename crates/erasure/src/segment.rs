@@ -140,9 +140,9 @@ pub fn decode_segment(code: &Code, length: u64, fragments: &[(usize, Bytes)]) ->
     let plan = code.reconstruct(&present, &missing)?;
     // From here on there are k fragments of the expected length in memory, so the segment's length is no mere claim.
     let (length, fragment_length) = (length as usize, expected as usize);
-    let mut segment = vec![0; fragment_length * code.data()];
+    let mut segment = code.pool().take(fragment_length * code.data());
     let mut wanted = Vec::with_capacity(missing.len());
-    for (j, part) in segment.chunks_mut(fragment_length).enumerate() {
+    for (j, part) in segment.as_mut().chunks_mut(fragment_length).enumerate() {
         match present.binary_search(&j) {
             Ok(at) => part.copy_from_slice(&chosen[at].1),
             Err(_) => wanted.push(part),
@@ -150,8 +150,7 @@ pub fn decode_segment(code: &Code, length: u64, fragments: &[(usize, Bytes)]) ->
     }
     let sources: Vec<&[u8]> = chosen[..code.data()].iter().map(|(_, fragment)| &**fragment).collect();
     plan.apply(&sources, &mut wanted).expect("all fragments have the expected length");
-    segment.truncate(length);
-    Ok(segment.into())
+    Ok(segment.freeze().slice(..length))
 }
 
 #[cfg(test)]

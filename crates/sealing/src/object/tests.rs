@@ -197,3 +197,16 @@ fn opening_the_wrong_shape_is_refused() {
     let buffer_length = OpenError::BufferLength { chunk: 0, expected: 5, found: 6 };
     assert_eq!(opener.open_into(0, &[0; 21], &mut [0; 6]), Err(buffer_length));
 }
+
+#[test]
+fn chunks_are_sealed_in_parallel_as_in_turn() {
+    let (plain, sealer) = (plaintext(4 * CHUNK_LENGTH), Sealer::new(&key(1), 4 * CHUNK_LENGTH as u64).expect("short"));
+    let mut sealed = vec![0; 4 * SEALED_CHUNK_LENGTH];
+    std::thread::scope(|scope| {
+        for (index, out) in (0..).zip(sealed.chunks_mut(SEALED_CHUNK_LENGTH)) {
+            let (sealer, chunk) = (&sealer, &plain[index as usize * CHUNK_LENGTH..][..CHUNK_LENGTH]);
+            scope.spawn(move || sealer.seal_into(index, chunk, out).expect("a whole chunk"));
+        }
+    });
+    assert!(sealed == seal(4 * CHUNK_LENGTH)[HEADER_LENGTH..]);
+}
