@@ -1,7 +1,7 @@
 //! Encode what the archive keeps of a block, and put it together again.
 
 use crate::{error::ArchiveError, table::take};
-use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, TxReceipt as _, TxType, Typed2718};
+use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, TxType, Typed2718};
 use alloy_primitives::{B256, Bytes, Log};
 use alloy_rlp::{Decodable, Encodable};
 use execution::{Outcome, recover_all};

@@ -38,7 +38,7 @@ struct Inner {
 }
 
 /// What came of a block.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// One receipt per transaction.
     pub receipts: Vec<ReceiptEnvelope>,
@@ -82,7 +82,7 @@ pub struct Built {
 impl Executor {
     /// An executor for the chain of `spec`, with the modules of this protocol version.
     pub fn new(spec: Arc<ChainSpec>) -> Self {
-        let modules = Arc::new(crate::protocol::modules(&spec.storage));
+        let modules = Arc::new(protocol::modules(&spec.storage));
         Self::with_modules(spec, modules)
     }
 

@@ -1,8 +1,8 @@
 //! Give modules the journal of the running transaction, at the prices of the opcodes they stand for.
 
 use crate::modules::Modules;
-use crate::protocol::{BlockFacts, Error, Fault, Ledger, words};
 use alloy_primitives::{Address, Bytes, Log, LogData, U256};
+use protocol::{BlockFacts, Error, Fault, Ledger, words};
 use revm::{
     context_interface::{ContextTr, Host, JournalTr, cfg::gas::LOG, context::ContextError, host::LoadError},
     interpreter::{CallInputs, Gas, InstructionResult, InterpreterResult},

@@ -30,7 +30,6 @@ mod genesis;
 mod ledger;
 mod machine;
 mod modules;
-mod protocol;
 mod rejection;
 mod roots;
 mod run;

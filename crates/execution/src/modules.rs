@@ -1,12 +1,12 @@
 //! Serve the protocol's modules beside Ethereum's precompiles.
 
-use crate::protocol::{BlockFacts, Error, Ledger, Module};
 use crate::{
     context::BlockContext,
     ledger::{Call, JournalLedger, entry_gas},
     machine::SPEC,
 };
 use alloy_primitives::Address;
+use protocol::{BlockFacts, Error, Ledger, Module};
 use revm::{
     context_interface::{Cfg, ContextTr},
     handler::{EthPrecompiles, PrecompileProvider},

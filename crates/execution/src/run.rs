@@ -150,7 +150,7 @@ impl<'r> BlockRun<'r> {
     /// The calls to make before the first transaction, in order.
     pub(crate) fn hooks(&self) -> [Hook; 3] {
         let parent = Bytes::copy_from_slice(self.context.parent_hash.as_slice());
-        let (module, input) = crate::protocol::begin_block_input(self.context.beacon.as_ref());
+        let (module, input) = protocol::begin_block_input(self.context.beacon.as_ref());
         [
             Hook { to: HISTORY_STORAGE_ADDRESS, input: parent.clone() },
             Hook { to: BEACON_ROOTS_ADDRESS, input: parent },
