@@ -7,6 +7,18 @@ pragma solidity ^0.8.24;
 ///   Volumes     0x000000000000000000000000000000000000ce03
 ///   Buckets     0x000000000000000000000000000000000000ce04
 /// Times are milliseconds since 1970, sizes are bytes, amounts are wei. DELEGATECALL and CALLCODE are refused.
+/// Territories, miners, lots and volumes are numbered from 1; 0 is none of them.
+/// What a module pays out runs no code of the receiver: contracts need no `receive()`, and none is called.
+
+/// Reverts that every module may answer with.
+interface IModule {
+    error UnknownSelector(bytes4 selector);
+    error InvalidCalldata(bytes4 selector);
+    error NotPayable();
+    error StaticCallNotAllowed();
+    error DelegateCallNotAllowed();
+    error Overflow();
+}
 
 /// Where the root page of a bucket's index is.
 struct Root {
@@ -82,6 +94,8 @@ interface ITerritories {
     error Underpaid(uint256 due, uint256 paid);
     error TerritoryFull(uint64 territory, uint64 bytesFree, uint64 bytesNeeded);
     error TerritoryExpired(uint64 territory, uint64 paidUntilMs);
+    error InvalidOwner();
+    error NothingToReclaim(uint64 territory, uint32 day);
 
     /// Price of `size` billed bytes for `daysCount` days.
     function quote(uint64 size, uint32 daysCount) external view returns (uint256 price);
@@ -120,7 +134,9 @@ interface IMiners {
     error UnknownMiner(uint32 miner);
     error NotOperator(address caller);
     error AlreadyRegistered(address operator);
+    error UnknownLot(uint32 lot);
     error InvalidReceiptKey();
+    error ReceiptKeyTaken(uint32 miner);
     error InvalidEndpoint();
     error InvalidRegion(bytes6 region);
     error InvalidLots(uint32 lots);
@@ -166,7 +182,8 @@ interface IVolumes {
     event Formed(uint32 indexed volume, uint32 indexed policy, uint32[] lots, uint32[] miners);
     event Appended(
         uint32 indexed volume, uint64 indexed territory, bytes32 indexed segment, uint32 index, uint64 offset,
-        uint64 fragmentBytes, uint64 length, uint64 committedAtMs, uint64 termEndMs, bytes missing);
+        uint64 fragmentBytes, uint64 length, uint64 committedAtMs, uint64 termEndMs,
+        bytes missing);       // bit j (least significant first) set: the member in seat j did not sign
     event Filled(uint32 indexed volume);
     event Released(uint32 indexed volume, uint64 indexed territory, bytes32 indexed segment, uint32 index);
     event Leased(uint64 indexed territory, uint32 indexed volume, uint64 columnBytes, uint64 untilMs);

@@ -1,0 +1,93 @@
+//! Lay out what is stored of a miner and of a lot.
+
+use super::ENDPOINT_BYTES_MAX;
+use crate::{
+    Ledger, Result, layout, packed,
+    storage::{ByteString, Slot},
+};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
+use types::bls::PUBLIC_KEY_BYTES;
+
+packed! {
+    /// Who runs a miner, and where.
+    pub struct Identity {
+        operator: Address,
+        region: FixedBytes<6>,
+        retired: bool,
+    }
+}
+
+packed! {
+    /// A miner's lots. Its free ones are a list in the order in which they were pledged; new ones go to the end.
+    pub struct Tally {
+        /// In all, not counting withdrawn ones.
+        lots: u32,
+        /// In no volume.
+        free: u32,
+        /// What the pool counts of them; less than `free` while a draw keeps new ones waiting.
+        weight: u32,
+        /// Next free lot to be drawn.
+        first: u32,
+        /// Last free lot.
+        last: u32,
+    }
+}
+
+packed! {
+    /// A lot; free while it has no volume.
+    pub struct Lot {
+        miner: u32,
+        volume: u32,
+        seat: u16,
+        /// The free lot after this one.
+        next: u32,
+    }
+}
+
+/// States that the interface shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LotState {
+    /// In the pool.
+    Free = 0,
+    /// In a volume.
+    Member = 1,
+    /// Taken out by its operator.
+    Withdrawn = 2,
+}
+
+layout! {
+    /// A miner.
+    pub struct MinerRecord {
+        identity: Slot<Identity>,
+        tally: Slot<Tally>,
+        collateral: Slot<U256>,
+        receipt_key: KeySlots,
+        endpoint: ByteString<ENDPOINT_BYTES_MAX>,
+    }
+}
+
+layout! {
+    /// `struct { bytes32 head; bytes16 tail; }`: a compressed receipt key.
+    pub struct KeySlots {
+        head: Slot<B256>,
+        tail: Slot<u128>,
+    }
+}
+
+impl KeySlots {
+    /// Reads the key.
+    pub fn load(&self, ledger: &mut dyn Ledger) -> Result<Bytes> {
+        let (head, tail) = (self.head.get(ledger)?, self.tail.get(ledger)?);
+        Ok([head.as_slice(), &tail.to_be_bytes()].concat().into())
+    }
+
+    /// Writes a key, which must have the right length.
+    pub fn store(&self, ledger: &mut dyn Ledger, key: &[u8]) -> Result<()> {
+        debug_assert_eq!(key.len(), PUBLIC_KEY_BYTES);
+        let (head, tail) = key.split_at_checked(32).unwrap_or_default();
+        self.head.set(ledger, B256::try_from(head).unwrap_or_default())?;
+        let tail = tail.first_chunk().map(|bytes| u128::from_be_bytes(*bytes)).unwrap_or_default();
+        Ok(self.tail.set(ledger, tail)?)
+    }
+}

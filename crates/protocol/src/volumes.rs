@@ -1,0 +1,112 @@
+//! Form volumes, append stripes to their logs, and let stripes go.
+
+mod commit;
+mod formation;
+mod lease;
+mod record;
+mod release;
+
+use crate::{
+    Ledger, Module, Result,
+    call::{decode, decode_internal, mutate, payable, view},
+    internal::{IBlockHook::IBlockHookCalls as Hook, SYSTEM},
+    storage::{Layout, Word},
+};
+use alloy_primitives::{Bytes, U256};
+use record::{Draw, Storage, bitmap};
+use types::{
+    abi::IVolumes::{self, IVolumesCalls as Calls},
+    spec::StorageSpec,
+};
+
+pub use commit::{BATCHES_MAX, REBUILD_FEE_DAYS, ROOTS_MAX, SIGNATURE_GAS, SIGNER_GAS};
+pub use formation::DRAW_WAIT_VIEWS_MAX;
+pub use lease::LEASE_VOLUMES_MAX;
+pub use release::{GRACE_MS, RELEASES_MAX};
+
+/// The module at [`VOLUMES`](types::abi::VOLUMES).
+#[derive(Debug)]
+pub struct Volumes {
+    spec: StorageSpec,
+    storage: Storage,
+}
+
+impl Module for Volumes {
+    fn call(&self, ledger: &mut dyn Ledger, input: &[u8]) -> Result<Bytes> {
+        if let Some(Hook::beginBlock(call)) = decode_internal(ledger, input, SYSTEM)? {
+            return mutate(ledger, call, |ledger, call| self.begin_block(ledger, call));
+        }
+        match decode(ledger, input)? {
+            Calls::lease(call) => mutate(ledger, call, |ledger, call| self.lease(ledger, call)),
+            Calls::endLease(call) => mutate(ledger, call, |ledger, call| self.end_lease(ledger, call)),
+            Calls::commit(call) => payable(ledger, call, |ledger, call| self.commit(ledger, call)),
+            Calls::release(call) => mutate(ledger, call, |ledger, call| self.release(ledger, call)),
+            Calls::commitPrice(call) => view(ledger, call, |ledger, call| self.commit_price(ledger, &call.batches)),
+            Calls::volume(call) => view(ledger, call, |ledger, call| self.volume(ledger, call.id)),
+            Calls::volumeCount(call) => view(ledger, call, |ledger, _| Ok(self.storage.volume_count.get(ledger)?)),
+            Calls::openVolumes(call) => view(ledger, call, |ledger, call| self.open_volumes(ledger, call.policy)),
+            Calls::leaseOf(call) => view(ledger, call, |ledger, call| self.lease_of(ledger, call)),
+            Calls::positionOf(call) => view(ledger, call, |ledger, call| self.position_of(ledger, call)),
+            Calls::isReleased(call) => view(ledger, call, |ledger, call| self.is_released(ledger, call)),
+            Calls::isSequenceUsed(call) => view(ledger, call, |ledger, call| self.is_sequence_used(ledger, call)),
+        }
+    }
+}
+
+impl Volumes {
+    /// The module under the parameters of a chain.
+    pub fn new(spec: &StorageSpec) -> Self {
+        Self { spec: spec.clone(), storage: Storage::at(U256::ZERO) }
+    }
+
+    fn volume(&self, ledger: &mut dyn Ledger, id: u32) -> Result<IVolumes::Volume> {
+        let volume = self.storage.volume(ledger, id)?;
+        let seats = usize::from(volume.seats());
+        ledger.charge_hashes(types::merkle::LOG_DEPTH as u64, 64)?;
+        Ok(IVolumes::Volume {
+            profile: volume.head.profile,
+            policy: volume.head.policy,
+            open: volume.head.open,
+            stripeCount: volume.head.stripe_count,
+            columnBytes: volume.head.column_bytes,
+            stripesRoot: volume.frontier(ledger)?.root(),
+            lots: volume.record.lots.load(ledger, seats)?,
+            miners: volume.record.miners.load(ledger, seats)?,
+        })
+    }
+
+    fn open_volumes(&self, ledger: &mut dyn Ledger, policy: u32) -> Result<Vec<u32>> {
+        self.storage.open.at(ledger, &policy)?.load(ledger)
+    }
+
+    fn position_of(&self, ledger: &mut dyn Ledger, call: IVolumes::positionOfCall) -> Result<u32> {
+        let volume = self.storage.volume(ledger, call.volume)?;
+        Ok(volume.record.positions.at(ledger, &call.segment)?.get(ledger)?)
+    }
+
+    fn is_released(&self, ledger: &mut dyn Ledger, call: IVolumes::isReleasedCall) -> Result<bool> {
+        let volume = self.storage.volume(ledger, call.volume)?;
+        let (_, word, bit) = volume.released_bit(ledger, call.index)?;
+        Ok(word.bit(bit))
+    }
+
+    fn is_sequence_used(&self, ledger: &mut dyn Ledger, call: IVolumes::isSequenceUsedCall) -> Result<bool> {
+        let words = self.storage.sequences.at(ledger, &call.territory)?;
+        let (_, word, bit) = bitmap(ledger, &words, call.sequence / 256, (call.sequence % 256) as usize)?;
+        Ok(word.bit(bit))
+    }
+}
+
+/// The slot with the view that formation waits for.
+pub(crate) fn target_position() -> U256 {
+    Storage::at(U256::ZERO).draw.position()
+}
+
+/// What that slot says.
+pub(crate) fn target(word: U256) -> Option<(u64, u64)> {
+    let draw = Draw::decode(word);
+    draw.pending.then_some((draw.epoch, draw.view))
+}
+
+#[cfg(test)]
+mod tests;

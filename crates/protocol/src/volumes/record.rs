@@ -1,0 +1,164 @@
+//! Lay out what is stored of volumes, leases and the draw.
+
+use crate::{
+    Checked, Ledger, Result, layout, packed,
+    storage::{Array, Mapping, Slot, U32Array, U32List},
+};
+use alloy_primitives::{B256, U256};
+use types::{
+    Profile,
+    abi::IVolumes,
+    merkle::{Frontier, LOG_DEPTH},
+};
+
+/// Room for the seats of any profile.
+pub const SEATS_MAX: usize = 256;
+
+packed! {
+    /// What a volume is and how far it is filled.
+    pub struct Head {
+        profile: u8,
+        open: bool,
+        policy: u32,
+        stripe_count: u32,
+        /// Position in the list of open volumes.
+        open_position: u32,
+        /// Length of each column.
+        column_bytes: u64,
+    }
+}
+
+packed! {
+    /// The draw that is pending: for which policy, and by the seed of which view.
+    pub struct Draw {
+        epoch: u64,
+        view: u64,
+        policy: u32,
+        pending: bool,
+    }
+}
+
+packed! {
+    /// What each member may still stage for a territory.
+    pub struct Lease {
+        column_bytes: u64,
+        until_ms: u64,
+    }
+}
+
+layout! {
+    /// A volume.
+    pub struct VolumeRecord {
+        head: Slot<Head>,
+        /// Left siblings of the log, by height.
+        frontier: Array<Slot<B256>, LOG_DEPTH>,
+        lots: U32Array<SEATS_MAX>,
+        miners: U32Array<SEATS_MAX>,
+        /// One more than the index of a live segment.
+        positions: Mapping<B256, Slot<u32>>,
+        /// A bit per stripe, 256 in a word.
+        released: Mapping<u32, Slot<U256>>,
+        /// Seats that did not sign a stripe, a bit each; none for a stripe that all signed.
+        missing: Mapping<u32, Slot<U256>>,
+    }
+}
+
+layout! {
+    /// The module's storage.
+    pub struct Storage {
+        draw: Slot<Draw>,
+        volume_count: Slot<u32>,
+        /// By policy.
+        open: Mapping<u32, U32List>,
+        volumes: Mapping<u32, VolumeRecord>,
+        /// By territory and volume.
+        leases: Mapping<u64, Mapping<u32, Slot<Lease>>>,
+        /// By territory: a bit per sequence, 256 in a word.
+        sequences: Mapping<u64, Mapping<u64, Slot<U256>>>,
+    }
+}
+
+/// A volume that exists.
+#[derive(Clone, Copy, Debug)]
+pub struct Volume {
+    /// Its number.
+    pub id: u32,
+    /// Where it is stored.
+    pub record: VolumeRecord,
+    /// What was read of it.
+    pub head: Head,
+    /// Its code.
+    pub profile: Profile,
+}
+
+impl Storage {
+    /// Finds a volume.
+    pub fn volume(&self, ledger: &mut dyn Ledger, id: u32) -> Result<Volume> {
+        let unknown = IVolumes::UnknownVolume { volume: id };
+        if id == 0 || id > self.volume_count.get(ledger)? {
+            return Err(unknown.into());
+        }
+        let record = self.volumes.at(ledger, &id)?;
+        let head = record.head.get(ledger)?;
+        let profile = Profile::from_u8(head.profile).ok_or(unknown)?;
+        Ok(Volume { id, record, head, profile })
+    }
+
+    /// Finds a volume that takes writes.
+    pub fn open_volume(&self, ledger: &mut dyn Ledger, id: u32) -> Result<Volume> {
+        let volume = self.volume(ledger, id)?;
+        if !volume.head.open {
+            return Err(IVolumes::VolumeClosed { volume: id }.into());
+        }
+        Ok(volume)
+    }
+}
+
+impl Volume {
+    /// Number of seats.
+    pub fn seats(&self) -> u16 {
+        self.profile.total()
+    }
+
+    /// Bytes of all columns together.
+    pub fn billed(&self, column_bytes: u64) -> Result<u64> {
+        column_bytes.times(self.seats().into())
+    }
+
+    /// Reads the left edge of the log: only the siblings that count.
+    pub fn frontier(&self, ledger: &mut dyn Ledger) -> Result<Frontier> {
+        let count = u64::from(self.head.stripe_count);
+        let mut left = [B256::ZERO; LOG_DEPTH];
+        for (height, sibling) in left.iter_mut().enumerate() {
+            // The full log keeps its root at the top entry.
+            let is_full_root = count.wrapping_shr(LOG_DEPTH as u32) != 0 && height.saturating_add(1) == LOG_DEPTH;
+            if count.wrapping_shr(height as u32) & 1 == 1 || is_full_root {
+                *sibling = self.record.frontier.at(height)?.get(ledger)?;
+            }
+        }
+        Ok(Frontier::new(count, left))
+    }
+
+    /// Whether the stripe at `index` was released; also whether a later call will find its bit in the same word.
+    pub fn released_bit(&self, ledger: &mut dyn Ledger, index: u32) -> Result<(Slot<U256>, U256, usize)> {
+        bitmap(ledger, &self.record.released, index / 256, (index % 256) as usize)
+    }
+}
+
+/// The word of a bitmap with its slot and the bit's place.
+pub fn bitmap<K: crate::storage::MapKey>(
+    ledger: &mut dyn Ledger,
+    words: &Mapping<K, Slot<U256>>,
+    word: K,
+    bit: usize,
+) -> Result<(Slot<U256>, U256, usize)> {
+    let slot = words.at(ledger, &word)?;
+    let value = slot.get(ledger)?;
+    Ok((slot, value, bit))
+}
+
+/// `word` with one more bit.
+pub fn with_bit(mut word: U256, bit: usize) -> U256 {
+    word.set_bit(bit, true);
+    word
+}

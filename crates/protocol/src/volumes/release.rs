@@ -1,0 +1,96 @@
+//! Let stripes go, on proof that the log has them.
+
+use super::{
+    Volumes,
+    record::{Volume, with_bit},
+};
+use crate::{Checked, Ledger, Result, internal::ITerritoryAccounts, territories::DAY_MS};
+use alloy_primitives::{B256, U256};
+use types::{
+    StripeLeaf,
+    abi::{ITerritories, IVolumes, Leaf, Release, TERRITORIES},
+    merkle::{self, LOG_DEPTH},
+};
+
+/// Most stripes that one call releases.
+pub const RELEASES_MAX: usize = 64;
+/// Time after the end of what is paid before anyone may release a territory's stripes.
+pub const GRACE_MS: u64 = 30 * DAY_MS;
+
+impl Volumes {
+    pub(super) fn release(
+        &self,
+        ledger: &mut dyn Ledger,
+        call: IVolumes::releaseCall,
+    ) -> Result<IVolumes::releaseReturn> {
+        if call.stripes.is_empty() || call.stripes.len() > RELEASES_MAX {
+            return Err(IVolumes::InvalidBatch {}.into());
+        }
+        let volume = self.storage.volume(ledger, call.volume)?;
+        ledger.charge_hashes(LOG_DEPTH as u64, 64)?;
+        let root = volume.frontier(ledger)?.root();
+        for stripe in &call.stripes {
+            self.release_one(ledger, &volume, &root, stripe)?;
+        }
+        let deposits = self.spec.stripe_deposit.times(U256::from(call.stripes.len()))?;
+        ledger.pay(ledger.caller(), deposits)?;
+        Ok(IVolumes::releaseReturn {})
+    }
+
+    fn release_one(&self, ledger: &mut dyn Ledger, volume: &Volume, root: &B256, stripe: &Release) -> Result<()> {
+        let Release { index, leaf, path } = stripe;
+        let Leaf { segment, territory, .. } = *leaf;
+        require_in_log(ledger, volume, root, stripe)?;
+        let (released, word, bit) = volume.released_bit(ledger, *index)?;
+        if word.bit(bit) {
+            return Err(IVolumes::AlreadyReleased { volume: volume.id, index: *index }.into());
+        }
+        debug_assert_eq!(path.len(), LOG_DEPTH);
+        require_allowed(ledger, territory)?;
+        released.set(ledger, with_bit(word, bit))?;
+        volume.record.positions.at(ledger, &segment)?.set(ledger, 0)?;
+        let missing = volume.record.missing.at(ledger, index)?;
+        if !missing.get(ledger)?.is_zero() {
+            missing.set(ledger, U256::ZERO)?;
+        }
+        let size = volume.billed(leaf.fragmentBytes)?;
+        let unbill = ITerritoryAccounts::unbillCall { territory, size, termEndMs: leaf.termEndMs };
+        ledger.call_module(TERRITORIES, &unbill)?;
+        Ok(ledger.emit(&IVolumes::Released { volume: volume.id, territory, segment, index: *index })?)
+    }
+}
+
+fn require_in_log(ledger: &mut dyn Ledger, volume: &Volume, root: &B256, stripe: &Release) -> Result<()> {
+    // The leaf's own hash, the tree's hash of it, and one per level.
+    ledger.charge_hashes(1, 80)?;
+    ledger.charge_hashes((LOG_DEPTH as u64).saturating_add(1), 64)?;
+    let hash = leaf_of(&stripe.leaf).hash();
+    let found = merkle::root_of(&hash, stripe.index.into(), &stripe.path);
+    if stripe.index >= volume.head.stripe_count || found != Some(*root) {
+        return Err(IVolumes::NotInLog { volume: volume.id, index: stripe.index }.into());
+    }
+    Ok(())
+}
+
+/// The owner may at any time; anyone after the grace.
+fn require_allowed(ledger: &mut dyn Ledger, territory: u64) -> Result<()> {
+    let caller = ledger.caller();
+    let account = ledger.call_module(TERRITORIES, &ITerritories::territoryCall { id: territory })?;
+    let is_over = account.paidUntilMs.saturating_add(GRACE_MS) < ledger.block().timestamp_ms;
+    if account.owner != caller && !is_over {
+        return Err(IVolumes::ReleaseNotAllowed { territory, caller }.into());
+    }
+    Ok(())
+}
+
+fn leaf_of(leaf: &Leaf) -> StripeLeaf {
+    StripeLeaf {
+        segment: leaf.segment,
+        territory: leaf.territory,
+        offset: leaf.offset,
+        fragment_bytes: leaf.fragmentBytes,
+        length: leaf.length,
+        committed_at_ms: leaf.committedAtMs,
+        term_end_ms: leaf.termEndMs,
+    }
+}
