@@ -1,0 +1,199 @@
+//! Give consensus a block: the header's encoding is what it signs.
+//!
+//! # Format
+//! `header length (varint) ‖ header (RLP) ‖ count (varint) ‖ count × (length (varint) ‖ transaction (EIP-2718))`
+
+use alloy_consensus::EMPTY_ROOT_HASH;
+use alloy_primitives::{B256, keccak256};
+use bytes::BufMut;
+use commonware_codec::{Buf, EncodeSize, Error, RangeCfg, Read, Write};
+use commonware_consensus::{
+    Block as ConsensusBlock, BoundedBlock, CertifiableBlock, Heightable,
+    types::{Epoch, Height, Round, View},
+};
+use commonware_cryptography::{Digestible, Signer as _, ed25519};
+use light::consensus::{Digest, ProposalContext, decode_public_key, encode_public_key};
+use std::sync::Arc;
+use types::header::transactions_root;
+use types::{ChainSpec, Header, SyncTarget, Transaction};
+
+/// Most bytes of transactions in a block.
+pub const BODY_BYTES_MAX: usize = 4 << 20;
+/// Most transactions in a block.
+pub const TRANSACTIONS_MAX: usize = 32_768;
+
+/// A block as it travels between validators: its transactions are not yet decoded.
+#[derive(Clone, Debug)]
+pub struct Block {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    header: Header,
+    header_bytes: Vec<u8>,
+    hash: B256,
+    context: ProposalContext,
+    transactions: Vec<bytes::Bytes>,
+}
+
+impl Block {
+    /// Puts a block together; nothing if its header can belong to no block.
+    pub fn new(header: Header, transactions: Vec<bytes::Bytes>) -> Option<Self> {
+        let logs_have_entries = [&header.state_log, &header.code_log].iter().all(|log| log.start < log.end);
+        if !logs_have_entries {
+            return None;
+        }
+        let header_bytes = header.encode();
+        let context = context_of(&header).ok()?;
+        let hash = keccak256(&header_bytes);
+        Some(Self { inner: Arc::new(Inner { header, header_bytes, hash, context, transactions }) })
+    }
+
+    /// The block that everybody starts from. The first block applies the chain's first balances, because the state
+    /// store starts empty.
+    pub fn genesis(spec: &ChainSpec, state: StateCommitment) -> Self {
+        let nobody = ed25519::PrivateKey::from_seed(0).public_key();
+        let header = Header {
+            // What comes before genesis is the specification: whoever has another one is on another chain.
+            parent_hash: keccak256(spec.to_toml()),
+            height: 0,
+            epoch: 0,
+            view: 0,
+            parent_view: 0,
+            leader: encode_public_key(&nobody),
+            timestamp_ms: spec.genesis_timestamp_ms,
+            state_root: state.root,
+            state_log: state.state_log,
+            code_log: state.code_log,
+            transactions_root: EMPTY_ROOT_HASH,
+            receipts_root: EMPTY_ROOT_HASH,
+            logs_bloom: Default::default(),
+            gas_used: 0,
+            gas_limit: spec.gas_limit,
+            base_fee_per_gas: spec.base_fee_min,
+            beneficiary: Default::default(),
+            seed: Default::default(),
+            outbox_root: B256::ZERO,
+            beacon: None,
+        };
+        Self::new(header, Vec::new()).expect("the key of genesis is a key")
+    }
+
+    /// What the block says of itself.
+    pub fn header(&self) -> &Header {
+        &self.inner.header
+    }
+
+    /// The block's hash.
+    pub fn hash(&self) -> B256 {
+        self.inner.hash
+    }
+
+    /// The encoded transactions.
+    pub fn transactions(&self) -> &[bytes::Bytes] {
+        &self.inner.transactions
+    }
+
+    /// The block with its transactions decoded.
+    pub fn with_transactions(&self, transactions: Vec<Arc<Transaction>>) -> types::Block {
+        types::Block { header: self.inner.header.clone(), transactions }
+    }
+}
+
+/// Roots of the state after a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateCommitment {
+    /// What light clients prove against.
+    pub root: B256,
+    /// Operation log of accounts and slots.
+    pub state_log: SyncTarget,
+    /// Operation log of code.
+    pub code_log: SyncTarget,
+}
+
+impl StateCommitment {
+    /// The commitment that a header makes.
+    pub fn of(header: &Header) -> Self {
+        Self { root: header.state_root, state_log: header.state_log, code_log: header.code_log }
+    }
+}
+
+fn context_of(header: &Header) -> Result<ProposalContext, Error> {
+    Ok(ProposalContext {
+        round: Round::new(Epoch::new(header.epoch), View::new(header.view)),
+        leader: decode_public_key(&header.leader)?,
+        parent: (View::new(header.parent_view), Digest::from(header.parent_hash.0)),
+    })
+}
+
+impl PartialEq for Block {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.hash == other.inner.hash
+    }
+}
+
+impl Eq for Block {}
+
+impl Write for Block {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.inner.header_bytes.write(buf);
+        self.inner.transactions.write(buf);
+    }
+}
+
+impl EncodeSize for Block {
+    fn encode_size(&self) -> usize {
+        self.inner.header_bytes.encode_size() + self.inner.transactions.encode_size()
+    }
+}
+
+impl Read for Block {
+    type Cfg = ();
+
+    fn read_cfg(buf: &mut impl Buf, _: &()) -> Result<Self, Error> {
+        let header = Vec::<u8>::read_cfg(buf, &(RangeCfg::from(0..=Header::ENCODED_BYTES_MAX), ()))?;
+        let header = Header::decode(&header).map_err(|_| Error::Invalid("block", "header"))?;
+        let sizes = (RangeCfg::from(0..=TRANSACTIONS_MAX), RangeCfg::from(0..=Transaction::SIZE_BYTES_MAX));
+        let transactions = Vec::<bytes::Bytes>::read_cfg(buf, &sizes)?;
+        // The hash covers the header alone: a body that does not belong to it must not get in under its name.
+        if transactions_root(&transactions) != header.transactions_root {
+            return Err(Error::Invalid("block", "transactions root"));
+        }
+        Self::new(header, transactions).ok_or(Error::Invalid("block", "header fields"))
+    }
+}
+
+impl BoundedBlock for Block {
+    fn max_encode_size(_: &()) -> usize {
+        Header::ENCODED_BYTES_MAX + BODY_BYTES_MAX + TRANSACTIONS_MAX * 4 + 16
+    }
+}
+
+impl Digestible for Block {
+    type Digest = Digest;
+
+    fn digest(&self) -> Digest {
+        Digest::from(self.inner.hash.0)
+    }
+}
+
+impl Heightable for Block {
+    fn height(&self) -> Height {
+        Height::new(self.inner.header.height)
+    }
+}
+
+impl ConsensusBlock for Block {
+    fn parent(&self) -> Digest {
+        Digest::from(self.inner.header.parent_hash.0)
+    }
+}
+
+impl CertifiableBlock for Block {
+    type Context = ProposalContext;
+
+    fn context(&self) -> ProposalContext {
+        self.inner.context.clone()
+    }
+}

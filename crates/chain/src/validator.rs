@@ -1,0 +1,182 @@
+//! Run a validator: its runtime, its mesh, its engine, and whatever serves it.
+
+use crate::{
+    application::{App, AppConfig},
+    block::Block,
+    dealer::signer,
+    engine::{self, EngineConfig},
+    gossip,
+    indexer::{Indexer, IndexerError},
+    network::{self, NetworkError},
+    node::{Node, NodeInner},
+    seeds::Seeds,
+    state,
+};
+use alloy_primitives::Bytes;
+use archive::{Archive, ArchiveConfig, ArchiveError};
+use commonware_codec::{Copying, DecodeExt, Encode};
+use commonware_cryptography::{Signer as _, bls12381::primitives::group::Share};
+use commonware_runtime::{
+    Handle, Runner as _, Spawner, Supervisor,
+    tokio::{Config, Context, Runner},
+};
+use commonware_utils::{TryCollect as _, ordered::Set};
+use execution::{Executor, next_base_fee};
+use futures::future::{Either, select};
+use light::consensus::{PublicKey, Scheme, decode_public_key, decode_sharing, encode_public_key, namespace};
+use mempool::{Mempool, MempoolConfig};
+use std::{net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use tokio::sync::{mpsc, watch};
+use types::ChainSpec;
+
+/// Final blocks on their way to the archive.
+const FINALS_MAX: usize = 64;
+
+/// What a validator is started with.
+#[derive(Clone)]
+pub struct ValidatorConfig {
+    /// Folder of everything it keeps.
+    pub data: PathBuf,
+    /// The chain.
+    pub spec: Arc<ChainSpec>,
+    /// Ed25519 seed of its identity.
+    pub key: [u8; 32],
+    /// Its share of the group's secret.
+    pub share: Bytes,
+    /// Where the committee reaches it.
+    pub listen: SocketAddr,
+    /// Recent heights whose state can be read.
+    pub history_blocks: u64,
+}
+
+/// A validator cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The specification or the keys do not fit.
+    #[error("{0}")]
+    Config(String),
+    /// A peer of the specification cannot be reached.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The archive cannot be opened.
+    #[error("cannot open the archive: {0}")]
+    Archive(#[from] ArchiveError),
+    /// The archive cannot be begun.
+    #[error(transparent)]
+    Indexer(#[from] IndexerError),
+    /// Consensus ended, which it never does by itself.
+    #[error("consensus stopped; see the log, then start the validator again")]
+    Stopped,
+}
+
+/// Runs a validator on this thread until `serve` returns.
+pub fn run<F, Fut>(config: ValidatorConfig, serve: F) -> Result<(), RunError>
+where
+    F: FnOnce(Node) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send,
+{
+    let scheme = scheme(&config.spec, &config.share)?;
+    let runtime = Config::new()
+        .with_storage_directory(config.data.join("consensus"))
+        .with_worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16))
+        .with_tcp_nodelay(Some(true));
+    Runner::new(runtime).start(|context| async move {
+        let (node, engine) = start(context, config, scheme).await?;
+        match select(pin!(serve(node)), engine).await {
+            Either::Left(_) => Ok(()),
+            Either::Right(_) => Err(RunError::Stopped),
+        }
+    })
+}
+
+/// The signing scheme of the seat that holds `share`.
+pub(crate) fn scheme(spec: &ChainSpec, share: &[u8]) -> Result<Scheme, RunError> {
+    let bad = |what: &str, error: &dyn std::fmt::Display| RunError::Config(format!("{what}: {error}"));
+    let keys = spec.validators.iter().map(|validator| decode_public_key(&validator.public_key));
+    let keys: Vec<PublicKey> = keys.collect::<Result<_, _>>().map_err(|error| bad("a validator's key", &error))?;
+    let committee: Set<PublicKey> = keys.into_iter().try_collect().map_err(|error| bad("the committee", &error))?;
+    let sharing = decode_sharing(&spec.sharing).map_err(|error| bad("the committee's sharing", &error))?;
+    let share = Share::decode(Copying(share)).map_err(|error| bad("this validator's share", &error))?;
+    if sharing.total().get() as usize != committee.len() {
+        return Err(RunError::Config("the sharing is for another number of validators".into()));
+    }
+    Scheme::signer(&namespace(spec.chain_id), committee, sharing, share)
+        .ok_or_else(|| RunError::Config("this validator's share is not one of the committee's".into()))
+}
+
+async fn start(context: Context, config: ValidatorConfig, scheme: Scheme) -> Result<(Node, Handle<()>), RunError> {
+    let spec = config.spec.clone();
+    let key = signer(&config.key);
+    let me = key.public_key();
+    let seat = spec.validators.iter().find(|validator| validator.public_key == encode_public_key(&me));
+    let seat = seat.ok_or_else(|| RunError::Config("this validator's key is not in the specification".into()))?;
+    let mesh = network::start(&context, &spec, key, config.listen)?;
+
+    let executor = Executor::new(spec.clone());
+    let genesis = Block::genesis(&spec, state::empty_commitment::<Context>());
+    let history = ArchiveConfig { history_blocks: config.history_blocks, ..ArchiveConfig::default() };
+    let archive = Archive::open_with(config.data.join("archive"), &spec, history)?;
+    Indexer::begin(&archive, &genesis)?;
+    let tip = archive.tip().and_then(|tip| archive.header(tip.height).ok().flatten());
+    let base_fee = tip.map_or(spec.base_fee_min, |(_, header)| next_base_fee(&header, &spec));
+    let pool = Mempool::new(MempoolConfig::for_chain(&spec), base_fee);
+
+    let seeds = Seeds::default();
+    let group = *scheme.identity();
+    let (finals_in, finals) = mpsc::channel(FINALS_MAX);
+    let (applied_in, applied) = watch::channel(None);
+    let app = App::new(AppConfig {
+        spec: spec.clone(),
+        executor: executor.clone(),
+        genesis: genesis.clone(),
+        beneficiary: seat.beneficiary,
+        pool: pool.clone(),
+        seeds: seeds.clone(),
+        verifier: Scheme::certificate_verifier(&namespace(spec.chain_id), group),
+        finals: finals_in,
+        applied: applied_in,
+    });
+    let (submitted_in, submitted) = mpsc::channel(gossip::QUEUE_MAX);
+    let engine = engine::start(
+        context.child("validator"),
+        EngineConfig {
+            me,
+            scheme,
+            genesis,
+            app,
+            seeds,
+            heartbeat: Duration::from_millis(spec.heartbeat_ms),
+            prefix: "validator".into(),
+            peers: mesh.oracle.clone(),
+            blocker: mesh.oracle,
+        },
+        mesh.engine,
+    )
+    .await;
+
+    let indexer = Indexer {
+        spec: spec.clone(),
+        executor: executor.clone(),
+        archive: archive.clone(),
+        pool: pool.clone(),
+        marshal: engine.marshal.clone(),
+    };
+    context.child("indexer").spawn(|context| indexer.run(context, finals));
+    let (gossip_pool, gossip_archive) = (pool.clone(), archive.clone());
+    context
+        .child("gossip")
+        .spawn(|context| gossip::run(context, gossip_pool, gossip_archive, submitted, mesh.transactions));
+    let inner = NodeInner {
+        spec,
+        clock: context.child("node"),
+        archive,
+        pool,
+        executor,
+        marshal: engine.marshal,
+        databases: engine.databases,
+        applied,
+        submitted: submitted_in,
+        group_key: group.encode().to_vec().into(),
+    };
+    Ok((Node { inner: Arc::new(inner) }, engine.handle))
+}
