@@ -1,1 +1,7 @@
-
+mod building;
+mod calls;
+mod fixture;
+mod misses;
+mod modules;
+mod opening;
+mod rules;
