@@ -56,9 +56,7 @@ impl Net {
 
     pub fn formed_with(spec: StorageSpec) -> Self {
         let mut net = Self::new(spec);
-        for _ in 0..usize::from(net.spec.profile.total()) + 1 {
-            net.add_miner(4);
-        }
+        net.add_miners(u32::from(net.spec.profile.total()) + 1, 4);
         net.form();
         net
     }
@@ -147,6 +145,12 @@ impl Net {
             self.pledge(miner, lots);
         }
         miner
+    }
+
+    pub fn add_miners(&mut self, count: u32, lots: u32) {
+        for _ in 0..count {
+            self.add_miner(lots);
+        }
     }
 
     pub fn pledge(&mut self, miner: u32, lots: u32) {
@@ -324,7 +328,7 @@ pub fn message(batch: &Batch, profile: Profile) -> B256 {
 
 /// The refusal of `result`, which must be one of this kind.
 #[track_caller]
-pub fn refusal<E: alloy_sol_types::SolError, T: std::fmt::Debug>(result: Result<T>) -> E {
-    let error: Error = result.expect_err("the call is refused");
+pub fn refusal<E: alloy_sol_types::SolError, T>(result: Result<T>) -> E {
+    let error: Error = result.err().expect("the call is refused");
     error.decode().unwrap_or_else(|| panic!("another error: {error:?}"))
 }

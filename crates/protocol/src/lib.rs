@@ -24,11 +24,11 @@ mod fixture;
 mod internal;
 mod ledger;
 mod math;
+mod storage;
 
 pub mod buckets;
 pub mod memory;
 pub mod miners;
-pub mod storage;
 pub mod territories;
 pub mod volumes;
 
@@ -36,6 +36,7 @@ pub use call::Module;
 pub use internal::SYSTEM;
 pub use ledger::{BlockFacts, Error, Fault, Ledger, Result, hash_gas, words};
 pub(crate) use math::Checked;
+pub(crate) use storage::{layout, packed};
 /// Reverts that every module may answer with.
 pub use types::abi::IModule as errors;
 
@@ -78,3 +79,6 @@ pub fn beacon_target_slot() -> StateKey {
 pub fn decode_beacon_target(word: U256) -> Option<(u64, u64)> {
     volumes::target(word)
 }
+
+#[cfg(test)]
+mod tests;

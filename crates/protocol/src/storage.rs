@@ -1,13 +1,15 @@
 //! View a module's storage by type, laid out as Solidity lays out the same declarations.
 //!
-//! [`packed!`](crate::packed) declares a struct of one slot, [`layout!`](crate::layout) one of several. The first field
+//! [`packed!`] declares a struct of one slot, [`layout!`] one of several. The first field
 //! takes the lowest slot, and within a slot the low-order bytes.
 
 mod array;
+mod bitmap;
 mod bytes;
 mod value;
 
 pub use array::{Array, U32Array, U32List};
+pub use bitmap::Bitmap;
 pub use bytes::ByteString;
 pub use value::{MapKey, Scalar, Word};
 
@@ -73,6 +75,14 @@ impl<K: MapKey, V: Layout> Mapping<K, V> {
     }
 }
 
+#[cfg(test)]
+impl<K, V> Mapping<K, V> {
+    /// The slot that its entries are hashed with.
+    pub fn position(&self) -> U256 {
+        self.slot
+    }
+}
+
 impl<K, V> Layout for Mapping<K, V> {
     const SLOTS: u64 = 1;
 
@@ -88,7 +98,6 @@ fn offset(base: U256, index: u64) -> U256 {
 }
 
 /// Declares a struct that fits one slot; the first field takes the low-order bytes, as in Solidity.
-#[macro_export]
 macro_rules! packed {
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
@@ -113,7 +122,6 @@ macro_rules! packed {
 }
 
 /// Declares storage of several slots: fields take consecutive ones.
-#[macro_export]
 macro_rules! layout {
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
@@ -130,6 +138,8 @@ macro_rules! layout {
         }
     };
 }
+
+pub(crate) use {layout, packed};
 
 /// Packs scalars into a word, from the low-order byte up.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ mod formation;
 mod lease;
 mod record;
 mod release;
+mod signers;
 
 use crate::{
     Ledger, Module, Result,
@@ -13,7 +14,7 @@ use crate::{
     storage::{Layout, Word},
 };
 use alloy_primitives::{Bytes, U256};
-use record::{Draw, Storage, bitmap};
+use record::{Draw, Storage};
 use types::{
     abi::IVolumes::{self, IVolumesCalls as Calls},
     spec::StorageSpec,
@@ -86,14 +87,11 @@ impl Volumes {
 
     fn is_released(&self, ledger: &mut dyn Ledger, call: IVolumes::isReleasedCall) -> Result<bool> {
         let volume = self.storage.volume(ledger, call.volume)?;
-        let (_, word, bit) = volume.released_bit(ledger, call.index)?;
-        Ok(word.bit(bit))
+        Ok(volume.record.released.contains(ledger, call.index.into())?)
     }
 
     fn is_sequence_used(&self, ledger: &mut dyn Ledger, call: IVolumes::isSequenceUsedCall) -> Result<bool> {
-        let words = self.storage.sequences.at(ledger, &call.territory)?;
-        let (_, word, bit) = bitmap(ledger, &words, call.sequence / 256, (call.sequence % 256) as usize)?;
-        Ok(word.bit(bit))
+        Ok(self.storage.sequences.at(ledger, &call.territory)?.contains(ledger, call.sequence)?)
     }
 }
 

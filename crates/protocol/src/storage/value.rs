@@ -15,7 +15,7 @@ pub trait Scalar: Copy {
     fn from_word(word: U256) -> Self;
 }
 
-/// A value that fills one slot: a [`Scalar`] by itself, or a struct declared with [`packed!`](crate::packed).
+/// A value that fills one slot: a [`Scalar`] by itself, or a struct declared with `packed!`.
 pub trait Word: Copy {
     /// The slot's content.
     fn encode(self) -> U256;

@@ -2,13 +2,14 @@
 
 use super::{
     Volumes,
-    record::{Head, Volume, bitmap, with_bit},
+    record::{Head, Volume},
+    signers::Signers,
 };
 use crate::{
     Checked, Ledger, Result,
     internal::{IBucketRoots, ILots, ITerritoryAccounts},
 };
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, U256};
 use types::{
     Profile, ReceiptPublicKey, ReceiptSignature, StripeLeaf,
     abi::{BATCH_STRIPES_MAX, BUCKETS, Batch, IVolumes, MINERS, RootUpdate, TERRITORIES},
@@ -35,12 +36,6 @@ struct Placed {
     length: u64,
     fragment_bytes: u64,
     offset: u64,
-}
-
-/// Which members signed.
-struct Signers {
-    seats: u16,
-    signed: U256,
 }
 
 impl Volumes {
@@ -135,12 +130,10 @@ impl Volumes {
 
     fn use_sequence(&self, ledger: &mut dyn Ledger, batch: &Batch) -> Result<()> {
         let Batch { territory, sequence, .. } = *batch;
-        let words = self.storage.sequences.at(ledger, &territory)?;
-        let (slot, word, bit) = bitmap(ledger, &words, sequence / 256, (sequence % 256) as usize)?;
-        if word.bit(bit) {
+        if !self.storage.sequences.at(ledger, &territory)?.insert(ledger, sequence)? {
             return Err(IVolumes::SequenceUsed { territory, sequence }.into());
         }
-        Ok(slot.set(ledger, with_bit(word, bit))?)
+        Ok(())
     }
 
     /// Checks the aggregate against the keys of those who hold the seats now.
@@ -155,7 +148,7 @@ impl Volumes {
         let leaves = (placed.len() as u64).next_power_of_two();
         ledger.charge_hashes(leaves.saturating_mul(2), 64)?;
         ledger.charge_gas(SIGNER_GAS.saturating_mul(signers.count()).saturating_add(SIGNATURE_GAS))?;
-        let seats = volume.record.miners.load(ledger, signers.seats.into())?;
+        let seats = volume.record.miners.load(ledger, volume.seats().into())?;
         let miners: Vec<u32> = signers.select(&seats).collect();
         let keys = ledger.call_module(MINERS, &ILots::receiptKeysCall { miners })?;
         let keys: Result<Vec<ReceiptPublicKey>> = keys.chunks(PUBLIC_KEY_BYTES).map(read_key).collect();
@@ -302,54 +295,10 @@ impl Volumes {
     /// Deposits of the stripes, and the rebuild of what was skipped.
     fn price(&self, signers: &Signers, lengths: &[u64]) -> Result<U256> {
         let column = lengths.iter().try_fold(0u64, |sum, length| sum.plus(*length))?;
-        let skipped = u64::from(signers.seats).saturating_sub(signers.count());
+        let skipped = signers.skipped();
         let byte_days = U256::from(column).times(U256::from(skipped))?.times(U256::from(REBUILD_FEE_DAYS))?;
         let rebuild = byte_days.times(U256::from(self.spec.price_per_byte_day))?;
         self.spec.stripe_deposit.times(U256::from(lengths.len()))?.plus(rebuild)
-    }
-}
-
-impl Signers {
-    /// Reads a bitmap, least significant bit first, of exactly as many bytes as the seats need and no other bits.
-    fn parse(bytes: &[u8], seats: u16) -> Result<Self> {
-        let mut word = [0; 32];
-        let fits = bytes.len() == usize::from(seats.div_ceil(8)) && bytes.len() <= word.len();
-        for (place, byte) in word.iter_mut().zip(bytes) {
-            *place = *byte;
-        }
-        let signed = U256::from_le_bytes(word);
-        if !fits || signed.bit_len() > usize::from(seats) {
-            return Err(IVolumes::InvalidBatch {}.into());
-        }
-        Ok(Self { seats, signed })
-    }
-
-    fn count(&self) -> u64 {
-        self.signed.count_ones() as u64
-    }
-
-    fn require_quorum(&self, profile: Profile) -> Result<()> {
-        let (signed, needed) = (self.count(), u64::from(profile.write_quorum()));
-        if signed < needed {
-            return Err(IVolumes::QuorumMissing { signed: U256::from(signed), needed: U256::from(needed) }.into());
-        }
-        Ok(())
-    }
-
-    /// Those of `seats` that signed.
-    fn select(&self, seats: &[u32]) -> impl Iterator<Item = u32> {
-        seats.iter().enumerate().filter(|(seat, _)| self.signed.bit(*seat)).map(|(_, miner)| *miner)
-    }
-
-    /// The seats that did not sign.
-    fn missing(&self) -> U256 {
-        let all = U256::MAX.wrapping_shr(256usize.saturating_sub(self.seats.into()));
-        all & !self.signed
-    }
-
-    fn missing_bytes(&self) -> Bytes {
-        let bytes = self.missing().to_le_bytes::<32>();
-        bytes.iter().take(self.seats.div_ceil(8).into()).copied().collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Checked, Ledger, Result, layout, packed,
-    storage::{Array, Mapping, Slot, U32Array, U32List},
+    storage::{Array, Bitmap, Mapping, Slot, U32Array, U32List},
 };
 use alloy_primitives::{B256, U256};
 use types::{
@@ -56,8 +56,8 @@ layout! {
         miners: U32Array<SEATS_MAX>,
         /// One more than the index of a live segment.
         positions: Mapping<B256, Slot<u32>>,
-        /// A bit per stripe, 256 in a word.
-        released: Mapping<u32, Slot<U256>>,
+        /// Indices of released stripes.
+        released: Bitmap,
         /// Seats that did not sign a stripe, a bit each; none for a stripe that all signed.
         missing: Mapping<u32, Slot<U256>>,
     }
@@ -73,8 +73,8 @@ layout! {
         volumes: Mapping<u32, VolumeRecord>,
         /// By territory and volume.
         leases: Mapping<u64, Mapping<u32, Slot<Lease>>>,
-        /// By territory: a bit per sequence, 256 in a word.
-        sequences: Mapping<u64, Mapping<u64, Slot<U256>>>,
+        /// By territory: sequences that were used.
+        sequences: Mapping<u64, Bitmap>,
     }
 }
 
@@ -138,27 +138,4 @@ impl Volume {
         }
         Ok(Frontier::new(count, left))
     }
-
-    /// Whether the stripe at `index` was released; also whether a later call will find its bit in the same word.
-    pub fn released_bit(&self, ledger: &mut dyn Ledger, index: u32) -> Result<(Slot<U256>, U256, usize)> {
-        bitmap(ledger, &self.record.released, index / 256, (index % 256) as usize)
-    }
-}
-
-/// The word of a bitmap with its slot and the bit's place.
-pub fn bitmap<K: crate::storage::MapKey>(
-    ledger: &mut dyn Ledger,
-    words: &Mapping<K, Slot<U256>>,
-    word: K,
-    bit: usize,
-) -> Result<(Slot<U256>, U256, usize)> {
-    let slot = words.at(ledger, &word)?;
-    let value = slot.get(ledger)?;
-    Ok((slot, value, bit))
-}
-
-/// `word` with one more bit.
-pub fn with_bit(mut word: U256, bit: usize) -> U256 {
-    word.set_bit(bit, true);
-    word
 }

@@ -1,9 +1,6 @@
 //! Let stripes go, on proof that the log has them.
 
-use super::{
-    Volumes,
-    record::{Volume, with_bit},
-};
+use super::{Volumes, record::Volume};
 use crate::{Checked, Ledger, Result, internal::ITerritoryAccounts, territories::DAY_MS};
 use alloy_primitives::{B256, U256};
 use types::{
@@ -38,16 +35,13 @@ impl Volumes {
     }
 
     fn release_one(&self, ledger: &mut dyn Ledger, volume: &Volume, root: &B256, stripe: &Release) -> Result<()> {
-        let Release { index, leaf, path } = stripe;
+        let Release { index, leaf, .. } = stripe;
         let Leaf { segment, territory, .. } = *leaf;
         require_in_log(ledger, volume, root, stripe)?;
-        let (released, word, bit) = volume.released_bit(ledger, *index)?;
-        if word.bit(bit) {
+        if !volume.record.released.insert(ledger, (*index).into())? {
             return Err(IVolumes::AlreadyReleased { volume: volume.id, index: *index }.into());
         }
-        debug_assert_eq!(path.len(), LOG_DEPTH);
         require_allowed(ledger, territory)?;
-        released.set(ledger, with_bit(word, bit))?;
         volume.record.positions.at(ledger, &segment)?.set(ledger, 0)?;
         let missing = volume.record.missing.at(ledger, index)?;
         if !missing.get(ledger)?.is_zero() {

@@ -1,0 +1,285 @@
+//! Drive all modules together with anything.
+
+use crate::{fixture::*, memory::Request, territories::DAY_MS};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::SolCall;
+use proptest::prelude::*;
+use types::{
+    abi::{BUCKETS, IBuckets, IMiners, ITerritories, IVolumes, MINERS, MODULES, RootUpdate, TERRITORIES, VOLUMES},
+    spec::StorageSpec,
+};
+
+/// Something that an account does.
+#[derive(Clone, Debug)]
+enum Act {
+    Buy { size: u64, days: u32, paid: u64 },
+    Extend { days: u32 },
+    Lease { column: u64, volume: u32 },
+    EndLease { volume: u32 },
+    Commit { sequence: u8, lengths: Vec<u64>, skipped: Vec<usize>, volume: u32 },
+    Release { index: u32, volume: u32 },
+    Reclaim { days: u32 },
+    Pledge { miner: usize, lots: u32 },
+    Retire { miner: usize },
+    Block,
+    Wait { hours: u64 },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let commit = || {
+        let lengths = prop::collection::vec(1..9_000_000u64, 1..5);
+        (0u8..40, lengths, prop::collection::vec(0..8usize, 0..3), 1..4u32)
+            .prop_map(|(sequence, lengths, skipped, volume)| Act::Commit { sequence, lengths, skipped, volume })
+    };
+    let release = || (0..12u32, 1..4u32).prop_map(|(index, volume)| Act::Release { index, volume });
+    prop_oneof![
+        (0..1u64 << 28, 0..4u32, any::<u64>()).prop_map(|(size, days, paid)| Act::Buy { size, days, paid }),
+        (0..40u32).prop_map(|days| Act::Extend { days }),
+        (0..1u64 << 23, 1..4u32).prop_map(|(column, volume)| Act::Lease { column, volume }),
+        (1..4u32).prop_map(|volume| Act::EndLease { volume }),
+        commit(),
+        commit(),
+        commit(),
+        release(),
+        release(),
+        (0..3u32).prop_map(|days| Act::Reclaim { days }),
+        (0..9usize, 0..3u32).prop_map(|(miner, lots)| Act::Pledge { miner, lots }),
+        (0..9usize).prop_map(|miner| Act::Retire { miner }),
+        Just(Act::Block),
+        (0..60u64).prop_map(|hours| Act::Wait { hours }),
+    ]
+}
+
+impl Act {
+    /// Does it for Alice, or with an odd `salt` for Bob; whether it is refused does not matter here.
+    fn perform(self, net: &mut Net, salt: u8) {
+        let account = if salt % 4 == 1 { BOB } else { ALICE };
+        let territory = 1 + u64::from(salt / 4 % 2);
+        let funds = U256::from(FUNDS / 1_000);
+        let now = net.world.block.timestamp_ms;
+        let _: Result<(), _> = match self {
+            Self::Buy { size, days, paid } => net
+                .try_pay(account, TERRITORIES, U256::from(paid), &ITerritories::buyCall { size, daysCount: days })
+                .map(drop),
+            Self::Extend { days } => net
+                .try_pay(account, TERRITORIES, funds, &ITerritories::extendCall { territory, daysCount: days })
+                .map(drop),
+            Self::Lease { column, volume } => {
+                let until = now + u64::from(salt) * 100_000;
+                let call =
+                    IVolumes::leaseCall { territory, volumes: vec![volume], columnBytes: column, untilMs: until };
+                net.try_call(account, VOLUMES, &call).map(drop)
+            }
+            Self::EndLease { volume } => {
+                net.try_call(account, VOLUMES, &IVolumes::endLeaseCall { territory, volume }).map(drop)
+            }
+            Self::Commit { sequence, lengths, skipped, volume } => {
+                if net.view(VOLUMES, &IVolumes::volumeCountCall {}) < volume {
+                    return;
+                }
+                let seats: Vec<usize> = (0..8).filter(|seat| !skipped.contains(seat)).collect();
+                let batch = net.batch(volume, territory, sequence.into(), stripes(sequence.into(), &lengths), &seats);
+                net.try_commit(account, vec![batch], Vec::new())
+            }
+            Self::Release { index, volume } => {
+                if index as usize >= net.leaves(volume).len() {
+                    return;
+                }
+                let stripes = vec![net.release_of(volume, index)];
+                net.try_call(account, VOLUMES, &IVolumes::releaseCall { volume, stripes }).map(drop)
+            }
+            Self::Reclaim { days } => {
+                let day = (now / DAY_MS) as u32 - days;
+                net.try_call(account, TERRITORIES, &ITerritories::reclaimCall { territory, day }).map(drop)
+            }
+            Self::Pledge { miner, lots } => {
+                let operator = net.operators[miner];
+                net.try_pay(operator, MINERS, funds, &IMiners::pledgeCall { lots }).map(drop)
+            }
+            Self::Retire { miner } => net.try_call(net.operators[miner], MINERS, &IMiners::retireCall {}).map(drop),
+            Self::Block => {
+                let beacon = net.target().filter(|(_, view)| *view <= net.world.block.view).map(beacon);
+                net.block(beacon).result.map(drop)
+            }
+            Self::Wait { hours } => {
+                net.world.block.timestamp_ms += hours * 3_600_000;
+                Ok(())
+            }
+        };
+    }
+}
+
+/// What must hold after whatever happened.
+fn check(net: &mut Net, total: U256) {
+    let sum = net.world.balances.values().fold(U256::ZERO, |sum, balance| sum + *balance);
+    assert_eq!(sum, total, "no wei appears or is lost");
+
+    let mut live = 0;
+    let mut used = [0; 8];
+    for id in 1..=net.view(VOLUMES, &IVolumes::volumeCountCall {}) {
+        let volume = net.volume(id);
+        let leaves = net.leaves(id);
+        let hashes: Vec<B256> = leaves.iter().map(leaf_hash).collect();
+        assert_eq!(volume.stripesRoot, log_root(&hashes), "the root is that of all leaves");
+        assert_eq!(volume.stripeCount as usize, leaves.len());
+        assert_eq!(volume.columnBytes, leaves.iter().map(|leaf| leaf.fragmentBytes).sum::<u64>());
+        assert!(volume.columnBytes <= net.spec.lot_bytes());
+        for (index, leaf) in (0..).zip(&leaves) {
+            if !net.view(VOLUMES, &IVolumes::isReleasedCall { volume: id, index }) {
+                let position = net.view(VOLUMES, &IVolumes::positionOfCall { volume: id, segment: leaf.segment });
+                assert_eq!(position, index + 1, "a live stripe is found");
+                live += 1;
+                used[leaf.territory as usize] += leaf.fragmentBytes * 8;
+            }
+        }
+    }
+    let deposits = net.spec.stripe_deposit * U256::from(live);
+    assert!(net.world.balance(VOLUMES) >= deposits, "every live stripe's deposit is there");
+
+    for id in 1..=net.view(TERRITORIES, &ITerritories::territoryCountCall {}) {
+        let account = net.account(id);
+        assert!(account.bytesUsed + account.bytesLeased <= account.bytesBought, "the quota is kept");
+        assert!(id > 2 || account.bytesUsed >= used[id as usize], "what is live is billed");
+    }
+    let miners = 1..=net.view(MINERS, &IMiners::minerCountCall {});
+    let (mut lots, mut collateral) = (0, U256::ZERO);
+    for id in miners {
+        let miner = net.view(MINERS, &IMiners::minerCall { id });
+        assert!(miner.lotsFree <= miner.lots);
+        (lots, collateral) = (lots + miner.lots, collateral + miner.collateral);
+    }
+    assert_eq!(collateral, net.spec.lot_collateral * U256::from(lots));
+    assert_eq!(net.world.balance(MINERS), collateral, "all collateral is there, and nothing else");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn books_balance_whatever_happens(acts in prop::collection::vec((act(), any::<u8>()), 1..40)) {
+        let spec = StorageSpec { lot_slots: 8, open_target: 2, ..StorageSpec::devnet() };
+        let mut net = Net::formed_with(spec);
+        net.territory(1 << 28, 3);
+        net.territory(1 << 26, 90);
+        let total = net.world.balances.values().fold(U256::ZERO, |sum, balance| sum + *balance);
+        for (act, salt) in acts {
+            act.perform(&mut net, salt);
+        }
+        check(&mut net, total);
+    }
+}
+
+/// A valid call of every function.
+fn calls(net: &mut Net) -> Vec<(Address, Vec<u8>)> {
+    let territory = 1;
+    let batch = net.full_batch(1, territory, 77, &[1, 2]);
+    let root = RootUpdate { bucket: B256::ZERO, expectedVersion: 0, root: Default::default() };
+    let key = &net.keys[0].clone();
+    let create = IBuckets::createCall {
+        tag: B256::ZERO,
+        territory,
+        policy: 0,
+        profile: 0,
+        flags: 0,
+        sealedName: Bytes::from_static(b"x"),
+    };
+    let (bucket, volume, id) = (B256::ZERO, 1, 1);
+    vec![
+        (TERRITORIES, ITerritories::buyCall { size: 1, daysCount: 1 }.abi_encode()),
+        (TERRITORIES, ITerritories::extendCall { territory, daysCount: 1 }.abi_encode()),
+        (TERRITORIES, ITerritories::enlargeCall { territory, size: 1 }.abi_encode()),
+        (TERRITORIES, ITerritories::transferCall { territory, to: BOB }.abi_encode()),
+        (TERRITORIES, ITerritories::reclaimCall { territory, day: 1 }.abi_encode()),
+        (TERRITORIES, ITerritories::quoteCall { size: 1, daysCount: 1 }.abi_encode()),
+        (TERRITORIES, ITerritories::territoryCall { id: 1 }.abi_encode()),
+        (MINERS, register(ALICE, key).abi_encode()),
+        (MINERS, IMiners::setEndpointCall { endpoint: endpoint() }.abi_encode()),
+        (MINERS, IMiners::pledgeCall { lots: 1 }.abi_encode()),
+        (MINERS, IMiners::retireCall {}.abi_encode()),
+        (MINERS, IMiners::minerCall { id }.abi_encode()),
+        (MINERS, IMiners::minerOfCall { operator: ALICE }.abi_encode()),
+        (MINERS, IMiners::lotCall { id }.abi_encode()),
+        (
+            VOLUMES,
+            IVolumes::leaseCall { territory, volumes: vec![1, 1], columnBytes: 1, untilMs: START_MS + 9_999_999 }
+                .abi_encode(),
+        ),
+        (VOLUMES, IVolumes::endLeaseCall { territory, volume }.abi_encode()),
+        (VOLUMES, IVolumes::commitCall { batches: vec![batch.clone()], roots: vec![root.clone()] }.abi_encode()),
+        (VOLUMES, IVolumes::commitPriceCall { batches: vec![batch] }.abi_encode()),
+        (VOLUMES, IVolumes::releaseCall { volume, stripes: vec![net.release_of(1, 0)] }.abi_encode()),
+        (VOLUMES, IVolumes::volumeCall { id }.abi_encode()),
+        (VOLUMES, IVolumes::openVolumesCall { policy: 0 }.abi_encode()),
+        (VOLUMES, IVolumes::leaseOfCall { territory, volume }.abi_encode()),
+        (VOLUMES, IVolumes::positionOfCall { volume, segment: B256::ZERO }.abi_encode()),
+        (VOLUMES, IVolumes::isReleasedCall { volume, index: 0 }.abi_encode()),
+        (VOLUMES, IVolumes::isSequenceUsedCall { territory, sequence: 9 }.abi_encode()),
+        (BUCKETS, create.abi_encode()),
+        (BUCKETS, IBuckets::updateCall { change: root }.abi_encode()),
+        (BUCKETS, IBuckets::setWritersCall { bucket, writers: vec![BOB] }.abi_encode()),
+        (BUCKETS, IBuckets::setTerritoryCall { bucket, territory }.abi_encode()),
+        (BUCKETS, IBuckets::removeCall { bucket }.abi_encode()),
+        (BUCKETS, IBuckets::bucketCall { id: bucket }.abi_encode()),
+        (VOLUMES, crate::begin_block_input(Some(&beacon((0, 9)))).1.to_vec()),
+    ]
+}
+
+fn stocked() -> Net {
+    let mut net = Net::formed();
+    let territory = net.territory(1 << 30, 30);
+    let batch = net.full_batch(1, territory, 0, &[1]);
+    net.commit(vec![batch]);
+    net
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Calldata of any kind, from anyone, is answered or refused: nothing panics, and what fails leaves no trace.
+    #[test]
+    fn any_calldata_is_survived(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        noise in prop::collection::vec(any::<u8>(), 0..80),
+        flags in any::<u8>(),
+        gas in prop_oneof![Just(GAS), 0..300_000u64],
+    ) {
+        let mut net = stocked();
+        let modules = crate::modules(&net.spec);
+        let mut inputs = calls(&mut net);
+        inputs.extend(MODULES.map(|module| (module, noise.clone())));
+        for (to, mut input) in inputs {
+            for (place, byte) in &edits {
+                if !input.is_empty() {
+                    let place = place.index(input.len());
+                    input[place] = *byte;
+                }
+            }
+            if let Some(cut) = cut {
+                input.truncate(cut.index(input.len() + 1));
+            }
+            let from = [ALICE, net.operators[0], crate::SYSTEM, VOLUMES][usize::from(flags % 4)];
+            let (value, is_static) = (U256::from(flags >> 6) * U256::from(1u64 << 62), flags & 32 != 0);
+            let request = Request { from, to, value, is_static, gas };
+            let before = net.world.clone();
+            let response = net.world.call(&modules, &request, &input);
+            prop_assert!(response.gas_used <= gas);
+            if response.result.is_err() || is_static {
+                prop_assert!(net.world == before);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_target_is_read_from_its_slot() {
+    let mut net = Net::new(StorageSpec::devnet());
+    net.add_miners(8, 1);
+    assert_eq!(crate::decode_beacon_target(U256::ZERO), None);
+    assert_eq!(net.target(), None);
+    net.block(None);
+    assert_eq!(net.target(), Some((0, net.world.block.view + 2)));
+    assert_eq!(crate::beacon_target_slot(), types::state::StateKey::Slot(VOLUMES, U256::ZERO));
+    let word = U256::from(7) | U256::from(9) << 64 | U256::from(1) << 160;
+    assert_eq!(crate::decode_beacon_target(word), Some((7, 9)));
+}
