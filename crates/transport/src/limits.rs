@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Longest header of a request or a response.
-pub const HEADER_BYTES_MAX: usize = 128 << 10;
+pub const HEADER_BYTES_MAX: usize = 192 << 10;
 /// Longest fragment that the format can carry; the configuration may say less.
 pub const FRAGMENT_BYTES_MAX: u64 = 64 << 20;
 /// Longest path of a fragment in its segment: 2^8 fragments.

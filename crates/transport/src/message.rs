@@ -228,3 +228,6 @@ impl Refusal {
         Self { reason, detail }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod sample;

@@ -137,12 +137,7 @@ pub trait Transport: Send + Sync + 'static {
     }
 
     /// Asks a miner how it is.
-    async fn status(
-        &self,
-        to: &Endpoint,
-        query: StatusQuery,
-        deadline: Duration,
-    ) -> Result<MinerStatus, RequestError> {
+    async fn status(&self, to: &Endpoint, query: StatusQuery, deadline: Duration) -> Result<MinerStatus, RequestError> {
         match self.request(to, Request::Status(query), deadline).await? {
             Response::Status(status) => Ok(status),
             other => Err(refusal_or_unexpected(other)),
