@@ -101,13 +101,14 @@ interface ITerritories {
     function quote(uint64 size, uint32 daysCount) external view returns (uint256 price);
     /// Buys `size` billed bytes; what is paid too much comes back.
     function buy(uint64 size, uint32 daysCount) external payable returns (uint64 territory);
-    /// Prolongs by `daysCount` days.
+    /// Prolongs by `daysCount` days from the end of what is paid. Only the owner may.
     function extend(uint64 territory, uint32 daysCount) external payable;
-    /// Adds `size` billed bytes for the time that is left.
+    /// Adds `size` billed bytes for the time that is left. Only the owner may, before the end.
     function enlarge(uint64 territory, uint64 size) external payable;
     /// Gives the territory, with what it holds, to another account.
     function transfer(uint64 territory, address to) external;
     /// Returns the quota of stripes released before the end of their term, once that day (since 1970) has passed.
+    /// Anyone may call it.
     function reclaim(uint64 territory, uint32 day) external;
     function territory(uint64 id) external view returns (Territory memory);
     function territoryCount() external view returns (uint64);
@@ -118,7 +119,7 @@ interface IMiners {
     struct Miner {
         address operator;
         bytes receiptKey;    // BLS12-381 G1, compressed, 48 bytes
-        bytes endpoint;      // see docs/spec/endpoint.md
+        bytes endpoint;      // see `types::endpoint`, at most 256 bytes
         bytes6 region;       // ISO 3166-1 alpha-2, or 3166-2, ASCII, zero padded
         uint32 lots;         // pledged, in all
         uint32 lotsFree;     // of these, in no volume
@@ -144,14 +145,16 @@ interface IMiners {
     error MinerRetired(uint32 miner);
     error DrawPending();
 
-    /// Registers the caller's miner. `proofOfPossession` is a BLS signature by the receipt key.
+    /// Registers the caller's miner. `proofOfPossession` is a BLS signature by the receipt key. Costs nothing: the value
+    /// comes back.
     function register(bytes calldata receiptKey, bytes calldata proofOfPossession, bytes calldata endpoint, bytes6 region)
         external payable returns (uint32 miner);
     /// Changes where peers reach the caller's miner.
     function setEndpoint(bytes calldata endpoint) external;
-    /// Pledges more lots; pays their collateral.
+    /// Pledges more lots, at most 256; pays their collateral. Lots pledged during a draw count after it.
     function pledge(uint32 lots) external payable;
     /// Takes free lots out and returns their collateral; no new lot of this miner is drawn.
+    /// Reverts with `DrawPending` while volumes are being formed.
     function retire() external;
     function miner(uint32 id) external view returns (Miner memory);
     function minerOf(address operator) external view returns (uint32 id);
@@ -207,7 +210,7 @@ interface IVolumes {
 
     /// Reserves `columnBytes` of staging on each member of each volume until `untilMs`, from the territory's quota.
     function lease(uint64 territory, uint32[] calldata volumes, uint64 columnBytes, uint64 untilMs) external;
-    /// Gives an expired lease's quota back.
+    /// Gives an expired lease's quota back. Anyone may call it.
     function endLease(uint64 territory, uint32 volume) external;
     /// Appends batches and sets bucket roots: all of it, or nothing. Pays the stripes' deposits and, for every seat that
     /// did not sign, the rebuild of its fragments; what is paid too much comes back.
@@ -254,7 +257,8 @@ interface IBuckets {
     error InvalidBucket();
     error TooManyWriters(uint256 count);
 
-    /// Creates bucket H("cess bucket v1", caller ‖ tag). `sealedName` (at most 512 bytes) only goes into the event.
+    /// Creates bucket H("cess bucket v1", caller ‖ tag); the caller must own the territory.
+    /// `sealedName` (at most 512 bytes) only goes into the event.
     function create(bytes32 tag, uint64 territory, uint32 policy, uint8 profile, uint8 flags, bytes calldata sealedName)
         external returns (bytes32 bucket);
     /// Sets the root if the version is still the expected one.

@@ -12,6 +12,8 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
 use pool::Pool;
+#[cfg(test)]
+pub(crate) use pool::tests::Draw;
 use record::{Identity, Lot, LotState, MinerRecord, Tally};
 use types::{
     Endpoint, ReceiptPublicKey, ReceiptSignature,

@@ -1,5 +1,7 @@
 //! Drive all modules together with anything.
 
+mod vectors;
+
 use crate::{fixture::*, memory::Request, territories::DAY_MS};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;

@@ -226,4 +226,4 @@ fn ticket(ledger: &mut dyn Ledger, seed: &[u8], policy: u32, attempt: u64, weigh
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

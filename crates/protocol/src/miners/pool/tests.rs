@@ -6,7 +6,7 @@ use crate::{
 };
 use alloy_primitives::{Address, Bytes};
 use proptest::prelude::*;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 const PLACE: Address = Address::repeat_byte(0xce);
 
@@ -153,4 +153,31 @@ fn the_queue_of_those_who_wait_is_bounded() {
         assert!(pool().freeze(ledger, 8, 1)?);
         Ok(())
     });
+}
+
+/// A draw and the tickets that its first tries have.
+pub struct Draw {
+    pub tickets: Vec<u64>,
+    pub miners: Vec<u32>,
+}
+
+impl Draw {
+    /// Draws from a pool with these weights.
+    pub fn of(weights: &[u32], seats: u16, policy: u32, seed: &[u8]) -> Self {
+        let (weights, seed) = (weights.to_vec(), seed.to_vec());
+        let draw = Arc::new(Mutex::new(Self { tickets: Vec::new(), miners: Vec::new() }));
+        let out = draw.clone();
+        run(move |ledger| {
+            let size = fill(ledger, &weights)?;
+            let sum = pool().sums.get(ledger)?.weight;
+            let mut out = out.lock().unwrap();
+            for attempt in 0..8 {
+                out.tickets.extend(ticket(ledger, &seed, policy, attempt, sum)?);
+            }
+            out.miners = pool().draw(ledger, size, seats, policy, &seed)?.expect("the tries suffice");
+            Ok(())
+        });
+        let mut draw = draw.lock().unwrap();
+        Self { tickets: std::mem::take(&mut draw.tickets), miners: std::mem::take(&mut draw.miners) }
+    }
 }
