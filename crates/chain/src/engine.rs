@@ -58,6 +58,8 @@ const VIEW_RETENTION: ViewDelta = ViewDelta::new(256);
 /// Room for jitter beyond the heartbeat, in which a leader may hold its proposal.
 const LEADER_MARGIN: Duration = Duration::from_millis(1_000);
 const CERTIFICATION_MARGIN: Duration = Duration::from_millis(2_000);
+/// A peer this silent is not waited for when it leads.
+const SKIP_MARGIN: Duration = Duration::from_millis(6_000);
 
 /// Rate limit of every channel: peers are the committee, the limit only bounds damage.
 pub fn quota() -> Quota {
@@ -271,7 +273,7 @@ where
             timeout_retry: heartbeat + LEADER_MARGIN,
             view_retention: VIEW_RETENTION,
             skip: SkipPolicy::Enabled {
-                timeout: heartbeat + CERTIFICATION_MARGIN,
+                timeout: heartbeat + SKIP_MARGIN,
                 budget: simplex::SkipBudget::Participants,
             },
             fetch_timeout: NZDuration!(FETCH_TIMEOUT),

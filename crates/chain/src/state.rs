@@ -58,8 +58,8 @@ const ITEMS_PER_BLOB: NonZeroU64 = NZU64!(1 << 18);
 /// Configuration of both stores under one prefix.
 pub fn config<E: Spawner + StorageContext>(prefix: &str, cache: &CacheRef) -> <Databases<E> as DatabaseSet<E>>::Config {
     let merkle = |name: &str| full::Config {
-        journal_partition: format!("{prefix}-{name}-merkle"),
-        metadata_partition: format!("{prefix}-{name}-merkle-metadata"),
+        journal_partition: format!("{prefix}-{name}-nodes"),
+        metadata_partition: format!("{prefix}-{name}-pinned"),
         items_per_blob: ITEMS_PER_BLOB,
         write_buffer: BUFFER,
         replay_buffer: BUFFER,
