@@ -114,8 +114,9 @@ impl App {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Waits until there is something to put into a block, and no longer than the heartbeat.
-    async fn wait_for_work<E: Clock>(&self, clock: &E, parent: &Header, base_fee: u64) {
+    /// Waits until there is something to put into a block, and no longer than the heartbeat. A beacon that the state
+    /// waits for is work too.
+    async fn wait_for_work<E: Clock>(&self, clock: &E, parent: &Header, base_fee: u64, beacon_awaited: bool) {
         let spec = &self.shared.spec;
         let mut added = self.shared.pool.subscribe();
         let due = |after_ms: u64| UNIX_EPOCH + Duration::from_millis(parent.timestamp_ms.saturating_add(after_ms));
@@ -124,6 +125,9 @@ impl App {
         let heartbeat = due(spec.heartbeat_ms).min(now + Duration::from_millis(spec.heartbeat_ms));
         let soonest = due(spec.block_interval_min_ms).min(now + Duration::from_millis(spec.block_interval_min_ms));
         clock.sleep_until(soonest).await;
+        if beacon_awaited {
+            return;
+        }
         while clock.current() < heartbeat && self.shared.pool.best(base_fee).next().is_none() {
             let arrival = async {
                 // Lagging behind means that something arrived.
@@ -187,7 +191,8 @@ impl App {
             },
         };
         let base_fee = next_base_fee(parent, &shared.spec);
-        self.wait_for_work(clock, parent, base_fee).await;
+        let beacon_awaited = self.beacon_target(&Reader(&batches)).await?.is_some();
+        self.wait_for_work(clock, parent, base_fee, beacon_awaited).await;
         let beacon = self.due_beacon(&context, &Reader(&batches)).await;
         let mut header = Header {
             parent_hash: parent.hash(),
