@@ -1,1 +1,5 @@
-
+mod append;
+mod crash;
+mod fixture;
+mod logs;
+mod state;

@@ -167,7 +167,7 @@ impl<'r, R: StateReader> Bench<'r, R> {
         let mut cache = executor.cache(state);
         let accounts = [Some(request.from), request.to, Some(context.beneficiary)];
         fetch_keys(&mut cache, accounts.into_iter().flatten().map(StateKey::Account), state).await?;
-        Ok(Self { machine, cache, message: message(request)?, state })
+        Ok(Self { machine, cache, message: message(request, context.chain_id)?, state })
     }
 
     async fn run(&mut self, gas_limit: u64) -> Result<ExecutionResult, CallError> {
@@ -209,7 +209,7 @@ impl<'r, R: StateReader> Bench<'r, R> {
     }
 }
 
-fn message(request: &CallRequest) -> Result<TxEnv, TransactionRejection> {
+fn message(request: &CallRequest, chain_id: u64) -> Result<TxEnv, TransactionRejection> {
     let price = request.gas_price.unwrap_or_default();
     // What it would cost must be a number, as the EVM takes for granted.
     let cost = U256::from(price).checked_mul(U256::from(u64::MAX)).and_then(|gas| gas.checked_add(request.value));
@@ -224,7 +224,7 @@ fn message(request: &CallRequest) -> Result<TxEnv, TransactionRejection> {
         value: request.value,
         data: request.data.clone(),
         access_list: request.access_list.clone(),
-        chain_id: None,
+        chain_id: Some(chain_id),
         ..Default::default()
     };
     // There are neither blobs nor authorizations, which is all that this can refuse.

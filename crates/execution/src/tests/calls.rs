@@ -1,6 +1,6 @@
 use super::fixture::*;
 use crate::{CallError, CallRequest, CallStatus, EstimateError, HaltReason, TransactionRejection};
-use alloy_primitives::{Address, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use revm::bytecode::opcode::*;
 
 fn request(to: Address, data: impl Into<Bytes>) -> CallRequest {
@@ -26,6 +26,13 @@ fn calls_need_neither_money_nor_nonce_and_leave_nothing() {
     let words = [poor.into_word(), U256::from(ETHER).into(), U256::from(BASE_FEE).into()];
     assert_eq!((outcome.status, &outcome.output[..]), (CallStatus::Success, &words.concat()[..]));
     assert_eq!(world.memory.slot(contract, 0), U256::ZERO);
+    // With fees of either kind, and entries charged for in advance.
+    let dynamic = CallRequest { gas_price: Some(2_000), priority_fee: Some(1), ..request(contract, []) };
+    let listing = alloy_eips::eip2930::AccessListItem { address: contract, storage_keys: vec![B256::ZERO] };
+    let listed = CallRequest { gas_price: Some(2_000), access_list: vec![listing].into(), ..request(contract, []) };
+    for call in [dynamic, listed] {
+        assert_eq!(wait(world.executor.call(&world.next, call, &world.memory)).unwrap().status, CallStatus::Success);
+    }
     // From a contract, and as a deployment.
     let call = CallRequest { from: contract, ..request(contract, []) };
     assert_eq!(wait(world.executor.call(&world.next, call, &world.memory)).unwrap().status, CallStatus::Success);
