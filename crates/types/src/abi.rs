@@ -1,5 +1,8 @@
 //! Speak to the protocol's modules: the interfaces of `contracts/Cess.sol`, and where they live.
 
+// Events have as many fields as they need.
+#![allow(clippy::too_many_arguments)]
+
 use alloy_primitives::{Address, address};
 
 alloy_sol_types::sol! {

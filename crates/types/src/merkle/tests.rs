@@ -23,7 +23,7 @@ proptest! {
         let path = tree.path(at).unwrap();
         prop_assert_eq!(root_of(&values[at], at as u64, &path), Some(tree.root()));
         let elsewhere = (at as u64) ^ 1;
-        if path.len() > 0 {
+        if !path.is_empty() {
             prop_assert_ne!(root_of(&values[at], elsewhere, &path), Some(tree.root()));
         }
         prop_assert_eq!(root_of(&values[at], 1 << path.len(), &path), None);
