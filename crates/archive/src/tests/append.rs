@@ -6,7 +6,7 @@ use types::{ChainSpec, Header};
 /// Blocks with a few transactions and logs each.
 fn contents(count: u8) -> Vec<Content> {
     let content = |number: u8| Content {
-        system_logs: if number % 4 == 0 { vec![log(0xce, &[number], 1)] } else { vec![] },
+        system_logs: if number.is_multiple_of(4) { vec![log(0xce, &[number], 1)] } else { vec![] },
         logs: (0..number % 3).map(|index| vec![log(number, &[1, index], index); usize::from(index)]).collect(),
         changes: vec![(account(number), Some(value(number)))],
         code: vec![vec![number; 3].into()],

@@ -12,7 +12,7 @@ fn contents() -> impl Iterator<Item = Content> {
         logs: vec![vec![log(number % 3, &[number], number)]; usize::from(number % 4)],
         changes: vec![
             (account(number % 5), Some(value(number))),
-            (slot(1, 1), (number % 2 == 0).then(|| value(number))),
+            (slot(1, 1), number.is_multiple_of(2).then(|| value(number))),
         ],
         code: vec![vec![number].into()],
         ..Default::default()

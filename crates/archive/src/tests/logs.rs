@@ -71,7 +71,7 @@ fn long_searches_and_lists_and_empty_ranges_are_refused() {
     let archive = open(folder.path());
     // The two terms take turns and never meet.
     let content = |number: u64| Content {
-        logs: vec![vec![if number % 2 == 0 { log(1, &[9], 1) } else { log(2, &[1], 1) }]],
+        logs: vec![vec![if number.is_multiple_of(2) { log(1, &[9], 1) } else { log(2, &[1], 1) }]],
         ..Default::default()
     };
     fill(&archive, (0..50).map(content));
@@ -96,7 +96,7 @@ fn rare_logs_are_found_among_many_blocks() {
     let content = |number: u64| Content {
         logs: if number % 1_000 == 7 {
             vec![vec![log(3, &[5], 1)]]
-        } else if number % 2 == 0 {
+        } else if number.is_multiple_of(2) {
             vec![vec![log(1, &[5], 1)]]
         } else {
             vec![]

@@ -51,7 +51,7 @@ fn all_transaction_types_run_and_roots_are_ethereums() {
         (0..3).map(|kind| Envelope { kind, nonce: u64::from(kind), ..Default::default() }.sign(1)).collect();
     let root = transactions_root(&transactions);
     let outcome = world.block(transactions.clone());
-    let kinds: Vec<_> = outcome.receipts.iter().map(|receipt| alloy_consensus::Typed2718::ty(receipt)).collect();
+    let kinds: Vec<_> = outcome.receipts.iter().map(alloy_consensus::Typed2718::ty).collect();
     assert_eq!(kinds, [0, 1, 2]);
     // Ethereum's root of nothing.
     let empty = b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
