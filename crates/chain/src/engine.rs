@@ -272,10 +272,7 @@ where
             certification_timeout: heartbeat + CERTIFICATION_MARGIN,
             timeout_retry: heartbeat + LEADER_MARGIN,
             view_retention: VIEW_RETENTION,
-            skip: SkipPolicy::Enabled {
-                timeout: heartbeat + SKIP_MARGIN,
-                budget: simplex::SkipBudget::Participants,
-            },
+            skip: SkipPolicy::Enabled { timeout: heartbeat + SKIP_MARGIN, budget: simplex::SkipBudget::Participants },
             fetch_timeout: NZDuration!(FETCH_TIMEOUT),
             fetch_retry_delay: FETCH_RETRY,
             forward: ForwardPolicy::Disabled,

@@ -13,6 +13,7 @@ mod gossip;
 mod indexer;
 mod network;
 mod node;
+mod proof;
 mod seeds;
 mod state;
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! Answer for a running validator: take transactions, prove state, show certificates.
 
-use crate::{engine::Marshal, seeds::round, state::Databases};
+use crate::{engine::Marshal, proof::prove, seeds::round, state::Databases};
 use alloy_primitives::{B256, Bytes};
 use archive::Archive;
 use commonware_codec::Encode;
 use commonware_consensus::types::Height;
 use commonware_runtime::{Clock, tokio::Context};
 use execution::{Executor, StateReader};
-use light::consensus::Key;
 use mempool::{Mempool, PoolError};
 use std::{
     sync::Arc,
@@ -16,7 +15,7 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use types::{
     ChainSpec, Header, Transaction,
-    proof::{ProvedEntry, StateProof},
+    proof::StateProof,
     state::{Account, StateKey},
 };
 
@@ -139,32 +138,15 @@ impl Node {
 
     /// Proves on the applied block, if it is one with a certificate.
     async fn try_prove(&self, keys: &[StateKey]) -> Result<Option<StateProof>, ProveError> {
-        let failed = |error: &dyn std::fmt::Display| ProveError::State(error.to_string());
-        let (header, entries) = {
-            let state = self.inner.databases.0.read().await;
-            let Some(header) = self.inner.applied.borrow().clone() else { return Ok(None) };
-            if header.state_root.0 != state.root().0 {
-                return Ok(None);
-            }
-            let mut entries = Vec::with_capacity(keys.len());
-            for key in keys {
-                let hashed = Key::from(key.hashed().0);
-                let value = state.get(&hashed).await.map_err(|error| failed(&error))?;
-                let proof = match &value {
-                    Some(_) => state.key_value_proof(hashed).await.map_err(|error| failed(&error))?.encode(),
-                    None => state.exclusion_proof(&hashed).await.map_err(|error| failed(&error))?.encode(),
-                };
-                let (address, slot) = match key {
-                    StateKey::Account(address) => (*address, None),
-                    StateKey::Slot(address, slot) => (*address, Some(*slot)),
-                };
-                let value = value.map(|value| Bytes::copy_from_slice(value.as_ref()));
-                entries.push(ProvedEntry { address, slot, value, proof: proof.to_vec().into() });
-            }
-            (header, entries)
-        };
+        let Some(header) = self.inner.applied.borrow().clone() else { return Ok(None) };
+        let entries = prove(&self.inner.databases, &header, keys).await;
+        let entries = entries.map_err(|error| ProveError::State(error.to_string()))?;
         let certificate = self.certificate_of(header.height).await;
-        Ok(certificate.map(|certificate| StateProof { header: header.encode().into(), certificate, entries }))
+        Ok(entries.zip(certificate).map(|(entries, certificate)| StateProof {
+            header: header.encode().into(),
+            certificate,
+            entries,
+        }))
     }
 
     async fn certificate_of(&self, height: u64) -> Option<Bytes> {

@@ -4,24 +4,32 @@ use crate::{
     application::{App, AppConfig, FinalBlock},
     block::Block,
     dealer,
-    engine::{self, Channels, EngineConfig, quota},
+    engine::{self, Channels, EngineConfig, Marshal, quota},
+    proof::prove,
     seeds::Seeds,
-    state,
+    state::{self, Databases},
 };
 use alloy_primitives::{Address, B256, U256};
+use commonware_codec::Encode;
+use commonware_consensus::types::Height;
 use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{Config as NetworkConfig, Link, Network, Oracle};
 use commonware_runtime::{Clock, Handle, Runner, Spawner, Supervisor, deterministic};
 use commonware_utils::{NZUsize, probability};
 use execution::Executor;
-use light::consensus::{PublicKey, Scheme, decode_public_key, namespace};
+use light::{
+    LightError, Verifier,
+    consensus::{PublicKey, Scheme, decode_public_key, namespace},
+};
 use mempool::{Mempool, MempoolConfig};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 use types::{
-    ChainSpec,
+    ChainSpec, Header,
+    proof::StateProof,
     spec::{Allocation, StorageSpec, ValidatorSpec},
+    state::{Account, StateKey},
 };
 
 type Context = deterministic::Context;
@@ -57,11 +65,15 @@ fn spec(dealt: &dealer::Dealt) -> ChainSpec {
 /// Final blocks by height, as one validator saw them.
 type Seen = Arc<Mutex<BTreeMap<u64, (B256, B256)>>>;
 
+/// What a seat lets tests look at.
+type Shown = Arc<Mutex<Option<(Marshal, Databases<Context>, watch::Receiver<Option<Header>>)>>>;
+
 struct Committee {
     spec: Arc<ChainSpec>,
     dealt: dealer::Dealt,
     oracle: Oracle<PublicKey, Context>,
     seen: Vec<Seen>,
+    shown: Vec<Shown>,
     running: Vec<Option<Handle<()>>>,
     starts: usize,
 }
@@ -81,7 +93,8 @@ impl Committee {
         network.start();
         let seen = (0..SEATS).map(|_| Seen::default()).collect();
         let running = (0..SEATS).map(|_| None).collect();
-        Self { spec, dealt, oracle, seen, running, starts: 0 }
+        let shown = (0..SEATS).map(|_| Shown::default()).collect();
+        Self { spec, dealt, oracle, seen, shown, running, starts: 0 }
     }
 
     fn key(&self, seat: usize) -> PublicKey {
@@ -131,13 +144,14 @@ impl Committee {
         let mut links = links.into_iter();
         let channels = Channels::register(|_| links.next().unwrap());
         let (spec, share) = (self.spec.clone(), self.dealt.seats[seat].share.clone());
-        let oracle = self.oracle.clone();
+        let (oracle, shown) = (self.oracle.clone(), self.shown[seat].clone());
         let attributes = (seat, self.starts);
         let context = context.child("seat").with_attribute("seat", attributes.0).with_attribute("start", attributes.1);
         let handle = context.spawn(move |context| async move {
             let genesis = Block::genesis(&spec, state::empty_commitment::<Context>());
             let scheme = crate::validator::scheme(&spec, &share).unwrap();
             let seeds = Seeds::default();
+            let (applied_in, applied) = watch::channel(None);
             let app = App::new(AppConfig {
                 executor: Executor::new(spec.clone()),
                 genesis: genesis.clone(),
@@ -146,7 +160,7 @@ impl Committee {
                 seeds: seeds.clone(),
                 verifier: Scheme::certificate_verifier(&namespace(spec.chain_id), *scheme.identity()),
                 finals: finals_in,
-                applied: watch::channel(None).0,
+                applied: applied_in,
                 spec: spec.clone(),
             });
             let config = EngineConfig {
@@ -160,7 +174,8 @@ impl Committee {
                 blocker: oracle.control(me.clone()),
                 me,
             };
-            let _engine = engine::start(context, config, channels).await;
+            let engine = engine::start(context, config, channels).await;
+            *shown.lock() = Some((engine.marshal, engine.databases, applied));
             while let Some(block) = finals.recv().await {
                 let header = block.block.header();
                 seen.lock().insert(header.height, (block.block.hash(), header.state_root));
@@ -176,6 +191,8 @@ impl Committee {
     }
 
     fn kill(&mut self, seat: usize) {
+        // The stores stay open as long as anybody looks at them.
+        *self.shown[seat].lock() = None;
         if let Some(handle) = self.running[seat].take() {
             handle.abort();
         }
@@ -287,5 +304,61 @@ fn a_power_cut_of_all_loses_nothing_final() {
         for (height, block) in committee.agreed() {
             assert!(before.get(&height).is_none_or(|known| *known == block), "height {height} changed");
         }
+    });
+}
+
+/// Proves `keys` on a block that has a certificate of its own.
+async fn state_proof(context: &Context, committee: &Committee, keys: &[StateKey]) -> StateProof {
+    let (marshal, databases, applied) = committee.shown[0].lock().clone().unwrap();
+    loop {
+        let header = applied.borrow().clone();
+        if let Some(header) = header
+            && let Some(entries) = prove(&databases, &header, keys).await.unwrap()
+            && let Some(finalization) = marshal.get_finalization(Height::new(header.height)).await
+        {
+            let certificate = finalization.encode().to_vec().into();
+            return StateProof { header: header.encode().into(), certificate, entries };
+        }
+        context.sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_light_client_believes_what_the_committee_signed_and_nothing_else() {
+    runner(5).start(|context| async move {
+        let mut committee = Committee::new(&context).await;
+        committee.link_all(healthy()).await;
+        committee.start_all(&context).await;
+        committee.reach(&context, &[0, 1, 2, 3], 3).await;
+        let keys = [Address::repeat_byte(2), Address::repeat_byte(3)].map(StateKey::Account);
+        let proof = state_proof(&context, &committee, &keys).await;
+        let verifier = Verifier::new(committee.spec.chain_id, &committee.spec.sharing).unwrap();
+
+        let (header, values) = verifier.state(&proof).unwrap();
+        assert!(header.height >= 1);
+        assert_eq!(Account::decode(&values[0].unwrap()).balance, U256::from(1_000_000u64));
+        assert_eq!(values[1], None);
+
+        let forge = |change: &dyn Fn(&mut StateProof)| {
+            let mut forged = proof.clone();
+            change(&mut forged);
+            verifier.state(&forged).unwrap_err()
+        };
+        let richer = Account { balance: U256::MAX, ..Account::default() };
+        let entry = |position| LightError::Entry { position };
+        assert_eq!(forge(&|proof| proof.entries[0].value = Some(richer.encode().to_vec().into())), entry(0));
+        assert_eq!(forge(&|proof| proof.entries[0].value = None), entry(0));
+        assert_eq!(forge(&|proof| proof.entries[1].address = Address::repeat_byte(2)), entry(1));
+        assert_eq!(forge(&|proof| proof.entries[1].proof = Default::default()), entry(1));
+        let other = Header { state_root: B256::ZERO, ..header.clone() };
+        assert_eq!(forge(&|proof| proof.header = other.encode().into()), LightError::OtherBlock);
+        let mut flipped = proof.certificate.to_vec();
+        *flipped.last_mut().unwrap() ^= 1;
+        assert!(matches!(
+            forge(&|proof| proof.certificate = flipped.clone().into()),
+            LightError::Unsigned | LightError::Certificate(_)
+        ));
+        let elsewhere = Verifier::new(committee.spec.chain_id + 1, &committee.spec.sharing).unwrap();
+        assert_eq!(elsewhere.state(&proof).unwrap_err(), LightError::Unsigned);
     });
 }
