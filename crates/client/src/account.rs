@@ -10,7 +10,7 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
-use alloy_sol_types::SolCall;
+use alloy_sol_types::{SolCall, SolError};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -75,6 +75,11 @@ impl SendError {
             Self::Chain(ChainError::Reverted { data }) | Self::Failed { data, .. } => Some(data),
             _ => None,
         }
+    }
+
+    /// Whether the transaction reverted with this error.
+    pub fn is_revert<E: SolError>(&self) -> bool {
+        self.revert_data().is_some_and(|data| E::abi_decode(data).is_ok())
     }
 }
 

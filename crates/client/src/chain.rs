@@ -3,8 +3,13 @@
 //! [`RpcChain`] asks over JSON-RPC; a simulation answers in the same process. [`Network`] adds typed reads of the
 //! protocol's modules to either.
 
+#[cfg(any(test, feature = "memory"))]
+mod memory;
 mod network;
 mod rpc;
+
+#[cfg(any(test, feature = "memory"))]
+pub use memory::MemoryChain;
 
 pub use network::{Network, OpenVolume};
 pub use rpc::{RpcChain, RpcOptions, Verifier};
@@ -15,7 +20,7 @@ use std::sync::Arc;
 use types::{ChainSpec, proof::StateProof, state::StateKey};
 
 /// The newest finalised block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// Blocks since genesis.
     pub height: u64,

@@ -1,7 +1,40 @@
 //! Put, get and share objects, and check what the chain says.
 
 pub mod account;
+mod bucket;
 pub mod chain;
+mod client;
+mod config;
+mod directory;
+mod get;
+pub mod index;
+mod journal;
+pub mod keys;
+mod list;
+mod object;
+pub mod pages;
+pub mod peers;
+mod progress;
+mod put;
+mod read;
+mod release;
+mod territory;
+mod update;
+mod write;
 
 pub use account::{SendError, Sender};
+pub use bucket::{BucketError, BucketSummary};
 pub use chain::{ChainApi, ChainError};
+pub use client::Client;
+pub use config::{ClientConfig, ReadConfig, WriteConfig};
+pub use index::{Condition, Conflict};
+pub use get::{GetError, GetOptions, GetReport};
+pub use keys::{Keys, KeysError};
+pub use list::{ListError, Listing, Object};
+pub use progress::{Event, Progress};
+pub use put::{PutError, PutOptions, PutReport, Source};
+pub use read::ReadError;
+pub use release::ReleaseError;
+pub use territory::{Territory, TerritoryError, billed_bytes, user_bytes};
+pub use update::UpdateError;
+pub use write::WriteError;

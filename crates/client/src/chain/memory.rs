@@ -1,0 +1,267 @@
+//! Run the protocol's modules in this process in place of a chain: for tests and simulation.
+//!
+//! Every transaction makes a block at once; while nothing is sent, somebody who waits makes one each heartbeat. There
+//! are no fees, no contracts and no proofs.
+
+use super::{
+    AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, TransactionReceipt,
+};
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use protocol::{
+    Error, SYSTEM, beacon_target_slot, begin_block_input, decode_beacon_target,
+    memory::{Modules, Request, World},
+    modules,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::watch;
+use types::{Beacon, ChainSpec, Transaction, abi::MODULES, proof::StateProof, state::StateKey};
+
+/// Gas of a transaction that does nothing.
+const INTRINSIC_GAS: u64 = 21_000;
+/// Most gas of one transaction.
+const GAS_MAX: u64 = crate::account::TRANSACTION_GAS_MAX;
+/// What a call may use that is no transaction.
+const CALL_GAS: u64 = 1 << 32;
+
+/// A chain in memory.
+pub struct MemoryChain {
+    spec: Arc<ChainSpec>,
+    modules: Modules,
+    state: Mutex<State>,
+    head: watch::Sender<Head>,
+    heartbeat: Duration,
+}
+
+struct State {
+    world: World,
+    nonces: BTreeMap<Address, u64>,
+    logs: Vec<LogEntry>,
+    receipts: HashMap<B256, TransactionReceipt>,
+}
+
+impl MemoryChain {
+    /// A chain at its first block. `heartbeat` is the time between blocks while nothing is sent.
+    pub fn new(spec: ChainSpec, heartbeat: Duration) -> Self {
+        let mut world = World::default();
+        world.block.chain_id = spec.chain_id;
+        world.block.timestamp_ms = spec.genesis_timestamp_ms;
+        for allocation in &spec.alloc {
+            world.balances.insert(allocation.address, allocation.balance);
+        }
+        let modules = modules(&spec.storage);
+        let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts: HashMap::new() };
+        let (head, _) = watch::channel(Head::default());
+        let chain = Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, heartbeat };
+        chain.make_block(&[]);
+        chain
+    }
+
+    /// Makes an empty block.
+    pub fn advance(&self) {
+        self.make_block(&[]);
+    }
+
+    /// Lets time pass between two blocks.
+    pub fn skip(&self, time: Duration) {
+        self.state.lock().world.block.timestamp_ms += time.as_millis() as u64;
+        self.make_block(&[]);
+    }
+
+    fn make_block(&self, transactions: &[Transaction]) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let target = self.target(&state.world);
+        let block = &mut state.world.block;
+        block.height += 1;
+        block.view += 1;
+        block.timestamp_ms += self.spec.block_interval_min_ms;
+        let hash = keccak256(block.height.to_be_bytes());
+        let beacon = target.filter(|(_, view)| *view < block.view).map(|(epoch, view)| {
+            let seed = keccak256(view.to_be_bytes());
+            Beacon { epoch, view, seed: [seed.as_slice(), &seed[..16]].concat().into() }
+        });
+        let head = Head {
+            height: block.height,
+            hash,
+            timestamp_ms: block.timestamp_ms,
+            base_fee_per_gas: self.spec.base_fee_min,
+        };
+        let (to, input) = begin_block_input(beacon.as_ref());
+        let request = Request { from: SYSTEM, to, value: U256::ZERO, is_static: false, gas: CALL_GAS };
+        state.world.call(&self.modules, &request, &input).result.expect("the hook never reverts");
+        state.take_logs(&head, B256::ZERO);
+        for transaction in transactions {
+            self.execute(state, &head, transaction);
+        }
+        self.head.send_replace(head);
+    }
+
+    fn execute(&self, state: &mut State, head: &Head, transaction: &Transaction) {
+        let envelope = transaction.envelope();
+        *state.nonces.entry(transaction.sender()).or_default() += 1;
+        let call = CallRequest {
+            from: transaction.sender(),
+            to: envelope.to().unwrap_or_default(),
+            value: envelope.value(),
+            data: envelope.input().clone(),
+        };
+        let intrinsic = intrinsic_gas(&call.data);
+        let (succeeded, gas_used) = match run(&mut state.world, &self.modules, &call, envelope.gas_limit() - intrinsic) {
+            (Ok(_), gas) => (true, gas),
+            (Err(_), gas) => (false, gas),
+        };
+        let logs = state.take_logs(head, transaction.hash());
+        let receipt = TransactionReceipt {
+            transaction_hash: transaction.hash(),
+            succeeded,
+            height: head.height,
+            gas_used: gas_used + intrinsic,
+            logs,
+        };
+        state.receipts.insert(transaction.hash(), receipt);
+    }
+
+    fn target(&self, world: &World) -> Option<(u64, u64)> {
+        let StateKey::Slot(address, slot) = beacon_target_slot() else { return None };
+        decode_beacon_target(world.storage.get(&(address, slot)).copied().unwrap_or_default())
+    }
+}
+
+impl State {
+    fn take_logs(&mut self, head: &Head, transaction_hash: B256) -> Vec<alloy_primitives::Log> {
+        let logs = std::mem::take(&mut self.world.logs);
+        let first = self.logs.iter().rev().take_while(|entry| entry.height == head.height).count() as u64;
+        self.logs.extend((first..).zip(&logs).map(|(log_index, log)| LogEntry {
+            height: head.height,
+            block_hash: head.hash,
+            transaction_hash,
+            log_index,
+            log: log.clone(),
+        }));
+        logs
+    }
+}
+
+fn run(world: &mut World, modules: &Modules, call: &CallRequest, gas: u64) -> (Result<Bytes, ChainError>, u64) {
+    if !MODULES.contains(&call.to) {
+        return (transfer(world, call), 0);
+    }
+    let request = Request { from: call.from, to: call.to, value: call.value, is_static: false, gas };
+    let response = world.call(modules, &request, &call.data);
+    (response.result.map_err(failure), response.gas_used)
+}
+
+fn transfer(world: &mut World, call: &CallRequest) -> Result<Bytes, ChainError> {
+    let left = world.balance(call.from).checked_sub(call.value);
+    let left = left.ok_or_else(|| ChainError::Rpc { code: -32000, message: "insufficient funds".into() })?;
+    world.balances.insert(call.from, left);
+    let sum = world.balance(call.to) + call.value;
+    world.balances.insert(call.to, sum);
+    Ok(Bytes::new())
+}
+
+fn failure(error: Error) -> ChainError {
+    match error {
+        Error::Revert(data) => ChainError::Reverted { data },
+        Error::Fault(fault) => ChainError::Rpc { code: -32000, message: format!("{fault:?}") },
+    }
+}
+
+fn intrinsic_gas(data: &[u8]) -> u64 {
+    let cost = |byte: &u8| if *byte == 0 { 4 } else { 16 };
+    INTRINSIC_GAS + data.iter().map(cost).sum::<u64>()
+}
+
+fn refuse(message: impl Into<String>) -> ChainError {
+    ChainError::Rpc { code: -32000, message: message.into() }
+}
+
+#[async_trait]
+impl ChainApi for MemoryChain {
+    async fn spec(&self) -> Result<Arc<ChainSpec>, ChainError> {
+        Ok(self.spec.clone())
+    }
+
+    async fn head(&self) -> Result<Head, ChainError> {
+        Ok(*self.head.borrow())
+    }
+
+    async fn wait_above(&self, height: u64) -> Result<Head, ChainError> {
+        let mut head = self.head.subscribe();
+        loop {
+            let wait = head.wait_for(|head| head.height > height);
+            match tokio::time::timeout(self.heartbeat, wait).await {
+                Ok(head) => return Ok(*head.expect("the sender lives as long as the chain")),
+                Err(_) => self.make_block(&[]),
+            }
+        }
+    }
+
+    async fn call(&self, to: Address, data: Bytes) -> Result<Bytes, ChainError> {
+        let mut state = self.state.lock();
+        let request = Request { from: Address::ZERO, to, value: U256::ZERO, is_static: true, gas: CALL_GAS };
+        state.world.call(&self.modules, &request, &data).result.map_err(failure)
+    }
+
+    async fn estimate_gas(&self, request: CallRequest) -> Result<u64, ChainError> {
+        let mut world = self.state.lock().world.clone();
+        let (result, gas) = run(&mut world, &self.modules, &request, CALL_GAS);
+        result?;
+        Ok(gas + intrinsic_gas(&request.data))
+    }
+
+    async fn logs(&self, filter: LogFilter) -> Result<Vec<LogEntry>, ChainError> {
+        let matches = |entry: &&LogEntry| {
+            let in_range = entry.height >= filter.from && filter.to.is_none_or(|to| entry.height <= to);
+            let topics = filter.topics.iter().enumerate().all(|(position, wanted)| {
+                let topic = entry.log.topics().get(position);
+                wanted.as_ref().is_none_or(|wanted| topic.is_some_and(|topic| wanted.contains(topic)))
+            });
+            in_range && topics && entry.log.address == filter.address
+        };
+        Ok(self.state.lock().logs.iter().filter(matches).cloned().collect())
+    }
+
+    async fn account(&self, address: Address) -> Result<AccountState, ChainError> {
+        let state = self.state.lock();
+        let nonce = state.nonces.get(&address).copied().unwrap_or_default();
+        Ok(AccountState { nonce, balance: state.world.balance(address) })
+    }
+
+    async fn send_raw(&self, raw: Bytes) -> Result<B256, ChainError> {
+        let transaction = Transaction::decode(raw).map_err(|error| refuse(error.to_string()))?;
+        let hash = transaction.hash();
+        let envelope = transaction.envelope();
+        {
+            let state = self.state.lock();
+            if state.receipts.contains_key(&hash) {
+                return Ok(hash);
+            }
+            let nonce = state.nonces.get(&transaction.sender()).copied().unwrap_or_default();
+            if transaction.nonce() != nonce {
+                return Err(refuse(format!("nonce {} where {nonce} comes next", transaction.nonce())));
+            }
+            let gas = envelope.gas_limit();
+            if gas > GAS_MAX || gas < intrinsic_gas(envelope.input()) {
+                return Err(refuse("gas limit out of bounds"));
+            }
+        }
+        self.make_block(&[transaction]);
+        Ok(hash)
+    }
+
+    async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError> {
+        Ok(self.state.lock().receipts.get(&hash).cloned())
+    }
+
+    async fn proof(&self, _: &[StateKey]) -> Result<StateProof, ChainError> {
+        Err(refuse("a chain in memory proves nothing"))
+    }
+}

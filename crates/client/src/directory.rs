@@ -1,0 +1,52 @@
+//! Know who sits in which volume, without asking the chain each time.
+
+use crate::chain::{ChainApi, ChainError, Network, OpenVolume};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Volumes that are remembered.
+const VOLUMES_MAX: usize = 4096;
+/// Age up to which a record is not asked for anew, whatever seems wrong with it.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// The volumes that were asked for, with their members.
+pub(crate) struct Directory {
+    chain: Arc<dyn ChainApi>,
+    volumes: Mutex<HashMap<u32, (Instant, Arc<OpenVolume>)>>,
+}
+
+impl Directory {
+    pub(crate) fn new(chain: Arc<dyn ChainApi>) -> Self {
+        Self { chain, volumes: Mutex::default() }
+    }
+
+    /// The volume as it was last seen.
+    pub(crate) async fn volume(&self, id: u32) -> Result<Arc<OpenVolume>, ChainError> {
+        let known = self.volumes.lock().get(&id).map(|(_, volume)| volume.clone());
+        match known {
+            Some(volume) => Ok(volume),
+            None => self.refresh(id).await,
+        }
+    }
+
+    /// The volume again, after a member did not do what members do. Nothing if what we know is fresh.
+    pub(crate) async fn doubt(&self, id: u32) -> Result<Option<Arc<OpenVolume>>, ChainError> {
+        let is_fresh = self.volumes.lock().get(&id).is_some_and(|(read_at, _)| read_at.elapsed() < FRESH);
+        if is_fresh { Ok(None) } else { self.refresh(id).await.map(Some) }
+    }
+
+    /// The volume as the chain has it now.
+    pub(crate) async fn refresh(&self, id: u32) -> Result<Arc<OpenVolume>, ChainError> {
+        let volume = Arc::new(Network(&*self.chain).volume_with_members(id).await?);
+        let mut volumes = self.volumes.lock();
+        if volumes.len() >= VOLUMES_MAX {
+            volumes.clear();
+        }
+        volumes.insert(id, (Instant::now(), volume.clone()));
+        Ok(volume)
+    }
+}

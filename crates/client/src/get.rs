@@ -1,0 +1,245 @@
+//! Get an object, or a range of it, in order and verified.
+
+use crate::{
+    Client, ReadError,
+    bucket::{Bucket, BucketError},
+    index::{DecodeError, Entry, Extent, Part},
+    list::{ListError, Object},
+    pages::IndexError,
+    progress::{Event, Progress},
+    read::Fetcher,
+};
+use bytes::BytesMut;
+use futures::{StreamExt, stream};
+use sealing::{HEADER_LENGTH, OpenError, Opener, SEALED_CHUNK_LENGTH, Sealer, TAG_LENGTH};
+use std::{io, ops::Range, sync::Arc};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio_util::task::AbortOnDropHandle;
+
+/// What a get does beside.
+#[derive(Clone, Debug, Default)]
+pub struct GetOptions {
+    /// The bytes wanted; all if absent. An end beyond the object means its end.
+    pub range: Option<Range<u64>>,
+    /// Receives events.
+    pub progress: Progress,
+}
+
+/// What a get did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GetReport {
+    /// Bytes written.
+    pub bytes: u64,
+    /// The object.
+    pub object: Object,
+}
+
+/// Why a get failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GetError {
+    /// The bucket is the problem.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// The index cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// There is no such object.
+    #[error("object {key:?} does not exist: list what there is with `cess object list`")]
+    NotFound {
+        /// Its key.
+        key: String,
+    },
+    /// The range begins behind the end.
+    #[error("bytes {start} to {end} are no range of an object of {size} bytes")]
+    Range {
+        /// First byte asked for.
+        start: u64,
+        /// Byte after the last.
+        end: u64,
+        /// Bytes of the object.
+        size: u64,
+    },
+    /// Too few members had it.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The bytes are the ones that were stored, but do not open.
+    #[error("the object does not open: {0}")]
+    Open(#[from] OpenError),
+    /// The content key does not unwrap.
+    #[error("the object's key does not unwrap: is this the keystore that stored it?")]
+    Key,
+    /// The destination cannot be written.
+    #[error("cannot write the destination: {0}")]
+    Destination(#[source] io::Error),
+}
+
+impl From<ListError> for GetError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Bucket(error) => error.into(),
+            ListError::Index(error) => error.into(),
+        }
+    }
+}
+
+/// Sealed chunks that lie together, and what is wanted of them.
+struct Run {
+    opener: Arc<Opener>,
+    extent: Extent,
+    /// Where they lie in the segment.
+    range: Range<u64>,
+    chunks: Range<u64>,
+    /// The part's plaintext bytes that are wanted.
+    wanted: Range<u64>,
+}
+
+/// Plaintext of a run: pieces of one buffer.
+struct Opened {
+    buffer: BytesMut,
+    pieces: Vec<Range<usize>>,
+}
+
+impl Client {
+    /// Writes an object, or a range of it, to `destination`.
+    pub async fn get(
+        &self,
+        bucket: &str,
+        key: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+        options: GetOptions,
+    ) -> Result<GetReport, GetError> {
+        let (bucket, record) = self.open_bucket(bucket).await?;
+        let entry = self.find(&bucket, &record, key).await?;
+        let entry = entry.ok_or_else(|| GetError::NotFound { key: key.to_owned() })?;
+        let range = clip(options.range, entry.size)?;
+        let parts = bucket.reader.parts(&entry).await?;
+        let runs = runs(&bucket, &parts, &range)?;
+        let segment_bytes = self.spec().storage.segment_bytes_max().max(1) as usize;
+        let at_once = (self.config().get_memory_bytes / (2 * segment_bytes)).max(2);
+        let mut opened = stream::iter(runs)
+            .map(|run| AbortOnDropHandle::new(tokio::spawn(run.read(self.fetcher().clone()))))
+            .buffered(at_once);
+        let mut written = 0;
+        while let Some(result) = opened.next().await {
+            let Opened { buffer, pieces } = result.expect("reading does not panic")?;
+            for piece in pieces {
+                destination.write_all(&buffer[piece.clone()]).await.map_err(GetError::Destination)?;
+                written += piece.len() as u64;
+                options.progress.event(Event::Written(piece.len() as u64));
+            }
+        }
+        destination.flush().await.map_err(GetError::Destination)?;
+        Ok(GetReport { bytes: written, object: Object::new(key, &entry) })
+    }
+
+    /// Reads an object, or a range of it, into memory.
+    pub async fn read(&self, bucket: &str, key: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, GetError> {
+        let mut bytes = Vec::new();
+        self.get(bucket, key, &mut bytes, GetOptions { range, ..GetOptions::default() }).await?;
+        Ok(bytes)
+    }
+
+    async fn find(
+        &self,
+        bucket: &Arc<Bucket>,
+        record: &types::abi::IBuckets::Bucket,
+        key: &str,
+    ) -> Result<Option<Entry>, GetError> {
+        let root = bucket.reader.root(&record.root.clone().into()).await?;
+        Ok(self.lookup(bucket, &root, key).await?)
+    }
+}
+
+fn clip(range: Option<Range<u64>>, size: u64) -> Result<Range<u64>, GetError> {
+    let Some(Range { start, end }) = range else { return Ok(0..size) };
+    if start > end || start > size {
+        return Err(GetError::Range { start, end, size });
+    }
+    Ok(start..end.min(size))
+}
+
+/// The runs of sealed chunks that hold a range of an object.
+fn runs(bucket: &Bucket, parts: &[Part], range: &Range<u64>) -> Result<Vec<Run>, GetError> {
+    let mut runs = Vec::new();
+    let mut start = 0;
+    for part in parts {
+        let end = start + part.plain_length;
+        let wanted = range.start.max(start)..range.end.min(end);
+        // An empty object is opened all the same: so that nothing, too, is authenticated.
+        if wanted.start < wanted.end || part.plain_length == 0 {
+            let wanted = wanted.start - start..wanted.end.max(wanted.start) - start;
+            part_runs(bucket, part, wanted, &mut runs)?;
+        }
+        start = end;
+    }
+    Ok(runs)
+}
+
+fn part_runs(bucket: &Bucket, part: &Part, wanted: Range<u64>, runs: &mut Vec<Run>) -> Result<(), GetError> {
+    let key = bucket.unwrap(part.key.as_bytes()).ok_or(GetError::Key)?;
+    // Key and length determine the header, so that it need not be read.
+    let sealer = Sealer::new(&key, part.plain_length).map_err(|_| DecodeError("a part is too long"))
+        .map_err(IndexError::from)?;
+    let opener = Arc::new(Opener::new(&key, sealer.header())?);
+    let layout = opener.layout();
+    let span = layout.span(wanted.clone()).map_err(|_| IndexError::from(DecodeError("a range outside its part")))?;
+    let mut sealed_start = 0;
+    for extent in &part.extents {
+        let sealed_end = sealed_start + u64::from(extent.length);
+        let first = first_chunk(sealed_start)?;
+        let last = if sealed_end == layout.sealed_length() { layout.chunk_count() } else { first_chunk(sealed_end)? };
+        let chunks = span.chunks.start.max(first)..span.chunks.end.min(last);
+        if chunks.start < chunks.end {
+            let from = chunk_start(chunks.start) - sealed_start;
+            let to = chunk_start(chunks.end).min(layout.sealed_length()) - sealed_start;
+            let range = u64::from(extent.offset) + from..u64::from(extent.offset) + to;
+            runs.push(Run { opener: opener.clone(), extent: *extent, range, chunks, wanted: wanted.clone() });
+        }
+        sealed_start = sealed_end;
+    }
+    Ok(())
+}
+
+/// The chunk that begins at a byte of the sealed part.
+fn first_chunk(sealed: u64) -> Result<u64, GetError> {
+    if sealed == 0 {
+        return Ok(0);
+    }
+    let behind = sealed.checked_sub(HEADER_LENGTH as u64).filter(|behind| behind % SEALED_CHUNK_LENGTH as u64 == 0);
+    let behind = behind.ok_or_else(|| IndexError::from(DecodeError("an extent does not begin at a chunk")))?;
+    Ok(behind / SEALED_CHUNK_LENGTH as u64)
+}
+
+fn chunk_start(index: u64) -> u64 {
+    HEADER_LENGTH as u64 + index * SEALED_CHUNK_LENGTH as u64
+}
+
+impl Run {
+    async fn read(self, fetcher: Arc<Fetcher>) -> Result<Opened, GetError> {
+        let sealed = fetcher.read(self.extent.segment, self.range.clone()).await?;
+        let opened = tokio::task::spawn_blocking(move || {
+            let buffer = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+            self.open(buffer)
+        });
+        Ok(opened.await.expect("opening does not panic")?)
+    }
+
+    /// Opens the chunks where they lie.
+    fn open(self, mut buffer: BytesMut) -> Result<Opened, OpenError> {
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        for index in self.chunks.clone() {
+            let end = buffer.len().min(at + SEALED_CHUNK_LENGTH);
+            let length = self.opener.open_chunk(index, &mut buffer[at..end])?.len();
+            debug_assert_eq!(length + TAG_LENGTH, end - at);
+            let plain = index * sealing::CHUNK_LENGTH as u64;
+            let from = self.wanted.start.max(plain) - plain;
+            let to = self.wanted.end.min(plain + length as u64).saturating_sub(plain);
+            if from < to {
+                pieces.push(at + from as usize..at + to as usize);
+            }
+            at = end;
+        }
+        Ok(Opened { buffer, pieces })
+    }
+}

@@ -1,0 +1,178 @@
+//! Release stripes that nothing needs any more, with proof of their place in the log.
+
+use crate::{
+    ChainError, Client, SendError,
+    chain::{LogFilter, Network, OpenVolume},
+};
+use alloy_primitives::{B256, U256};
+use alloy_sol_types::SolEvent;
+use std::{collections::BTreeMap, time::Duration};
+use transport::{LeavesQuery, limits::LEAVES_MAX};
+use types::{
+    SegmentId, StripeLeaf,
+    abi::{IVolumes, Leaf, Release, VOLUMES},
+    merkle::{self, Frontier, LOG_DEPTH, Tree},
+};
+
+/// Stripes of one transaction: each takes about 100,000 gas and 1 KB.
+const RELEASES_MAX: usize = 48;
+/// Attempts while others append to the same volume.
+const ATTEMPTS_MAX: usize = 8;
+/// Time limit of one page of leaves.
+const LEAVES_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why stripes could not be released.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReleaseError {
+    /// The chain did not answer.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The transaction failed.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Nobody has the log of the volume.
+    #[error("neither members nor the chain's logs give the {count} stripes of volume {volume}")]
+    NoLog {
+        /// The volume.
+        volume: u32,
+        /// Its stripes.
+        count: u32,
+    },
+    /// The volume's log kept growing.
+    #[error("volume {volume} is too busy to release stripes of it: try again")]
+    Busy {
+        /// The volume.
+        volume: u32,
+    },
+}
+
+impl Client {
+    /// Releases segments in the volumes where they are; those that the chain does not have are passed over. Returns how
+    /// many were released.
+    pub async fn release(&self, segments: Vec<(SegmentId, u32)>) -> Result<usize, ReleaseError> {
+        let mut volumes: BTreeMap<u32, Vec<SegmentId>> = BTreeMap::new();
+        for (segment, volume) in segments {
+            volumes.entry(volume).or_default().push(segment);
+        }
+        let mut released = 0;
+        for (volume, segments) in volumes {
+            for some in segments.chunks(RELEASES_MAX) {
+                released += self.release_in(volume, some).await?;
+            }
+        }
+        Ok(released)
+    }
+
+    async fn release_in(&self, volume: u32, segments: &[SegmentId]) -> Result<usize, ReleaseError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let positions = self.positions(volume, segments).await?;
+            if positions.is_empty() {
+                return Ok(0);
+            }
+            let record = self.directory().refresh(volume).await?;
+            let leaves = self.leaves(&record).await?;
+            let hashes: Vec<B256> = leaves.iter().map(StripeLeaf::hash).collect();
+            let tree = Tree::new(&hashes);
+            let stripes: Vec<Release> =
+                positions.iter().filter_map(|index| release(&tree, &leaves, *index)).collect();
+            let count = stripes.len();
+            match self.sender().call(VOLUMES, U256::ZERO, &IVolumes::releaseCall { volume, stripes }).await {
+                Ok(_) => return Ok(count),
+                // Somebody appended or released in between.
+                Err(error) if error.is_revert::<IVolumes::NotInLog>() => {}
+                Err(error) if error.is_revert::<IVolumes::AlreadyReleased>() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ReleaseError::Busy { volume })
+    }
+
+    /// The places in the log of those segments that are live.
+    async fn positions(&self, volume: u32, segments: &[SegmentId]) -> Result<Vec<u32>, ReleaseError> {
+        let calls: Vec<_> =
+            segments.iter().map(|segment| IVolumes::positionOfCall { volume, segment: *segment }).collect();
+        let mut positions = Network(&**self.chain()).read_many(VOLUMES, &calls).await?;
+        positions.sort_unstable();
+        positions.dedup();
+        Ok(positions.into_iter().filter_map(|position| position.checked_sub(1)).collect())
+    }
+
+    /// The log of a volume, which makes the root on chain.
+    async fn leaves(&self, volume: &OpenVolume) -> Result<Vec<StripeLeaf>, ReleaseError> {
+        for member in &volume.members {
+            let Some(endpoint) = &member.endpoint else { continue };
+            if let Some(leaves) = self.leaves_of(volume, endpoint).await
+                && root_of(&leaves) == Some(volume.stripes_root)
+            {
+                return Ok(leaves);
+            }
+        }
+        let leaves = self.logged_leaves(volume).await?;
+        if root_of(&leaves) != Some(volume.stripes_root) {
+            return Err(ReleaseError::NoLog { volume: volume.id, count: volume.stripe_count });
+        }
+        Ok(leaves)
+    }
+
+    /// As many leaves as the volume has, from one member.
+    async fn leaves_of(&self, volume: &OpenVolume, endpoint: &types::Endpoint) -> Option<Vec<StripeLeaf>> {
+        let mut leaves = Vec::new();
+        while (leaves.len() as u32) < volume.stripe_count {
+            let from = leaves.len() as u32;
+            let limit = (volume.stripe_count - from).min(LEAVES_MAX);
+            let query = LeavesQuery { volume: volume.id, from, limit };
+            let page = self.transport().leaves(endpoint, query, LEAVES_TIMEOUT).await.ok()?;
+            if page.is_empty() || page.len() as u32 > limit {
+                return None;
+            }
+            leaves.extend(page);
+        }
+        Some(leaves)
+    }
+
+    /// The same from the chain's logs: slower, but always there.
+    async fn logged_leaves(&self, volume: &OpenVolume) -> Result<Vec<StripeLeaf>, ReleaseError> {
+        let appended = Some(vec![IVolumes::Appended::SIGNATURE_HASH]);
+        let of_volume = Some(vec![B256::from(U256::from(volume.id))]);
+        let filter = LogFilter { address: VOLUMES, topics: [appended, of_volume, None, None], ..LogFilter::default() };
+        let logs = self.chain().logs(filter).await?;
+        let events = logs.iter().filter_map(|entry| IVolumes::Appended::decode_log_data(&entry.log.data).ok());
+        let leaves = events.take(volume.stripe_count as usize).map(|event| StripeLeaf {
+            segment: event.segment,
+            territory: event.territory,
+            offset: event.offset,
+            fragment_bytes: event.fragmentBytes,
+            length: event.length,
+            committed_at_ms: event.committedAtMs,
+            term_end_ms: event.termEndMs,
+        });
+        Ok(leaves.collect())
+    }
+}
+
+fn root_of(leaves: &[StripeLeaf]) -> Option<B256> {
+    let mut frontier = Frontier::default();
+    for leaf in leaves {
+        frontier.push(&leaf.hash()).ok()?;
+    }
+    Some(frontier.root())
+}
+
+fn release(tree: &Tree, leaves: &[StripeLeaf], index: u32) -> Option<Release> {
+    let leaf = leaves.get(index as usize)?;
+    let mut path = tree.path(index as usize)?;
+    path.extend_from_slice(&merkle::EMPTY[path.len()..LOG_DEPTH]);
+    Some(Release {
+        index,
+        leaf: Leaf {
+            segment: leaf.segment,
+            territory: leaf.territory,
+            offset: leaf.offset,
+            fragmentBytes: leaf.fragment_bytes,
+            length: leaf.length,
+            committedAtMs: leaf.committed_at_ms,
+            termEndMs: leaf.term_end_ms,
+        },
+        path: path.try_into().ok()?,
+    })
+}

@@ -1,0 +1,272 @@
+//! Choose the volume of each segment, and keep a lease on it.
+
+use super::WriteError;
+use crate::{
+    Sender,
+    chain::{Head, Network, OpenVolume},
+    directory::Directory,
+    peers::Scoreboard,
+    progress::{Event, Progress},
+};
+use alloy_primitives::U256;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::Mutex;
+use types::{
+    Profile,
+    abi::{IVolumes, VOLUMES},
+    spec::StorageSpec,
+};
+
+/// Age after which the list of open volumes is read anew.
+const STALE: Duration = Duration::from_secs(10);
+/// How long a volume that failed is left alone.
+const SHUNNED: Duration = Duration::from_secs(20);
+/// How long a lease is taken for.
+const LEASE_MS: u64 = 3_600_000;
+/// What must be left of a lease for another segment.
+const LEASE_LEFT_MS: u64 = 120_000;
+/// Most full segments that one lease is taken for at a time.
+const LEASE_SEGMENTS_MAX: u64 = 64;
+/// Part of the free quota that a lease takes at most, beyond what is needed at once.
+const LEASE_SHARE: u64 = 4;
+
+/// Assigns volumes to the segments of one territory.
+pub(crate) struct Allocator {
+    pub(super) sender: Arc<Sender>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) peers: Arc<Scoreboard>,
+    pub(super) storage: StorageSpec,
+    pub(super) profile: Profile,
+    pub(super) policy: u32,
+    pub(super) territory: u64,
+    pub(super) parallel: usize,
+    pub(super) timeout: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    slots: BTreeMap<u32, Slot>,
+    read_at: Option<Instant>,
+}
+
+/// What we know and plan of one volume.
+struct Slot {
+    volume: Arc<OpenVolume>,
+    open: bool,
+    /// Bytes of each column, as far as we know.
+    column_bytes: u64,
+    /// Bytes of each column that we assigned and did not commit yet.
+    assigned_bytes: u64,
+    /// What the lease still gives for more.
+    lease_left_bytes: u64,
+    lease_until_ms: u64,
+    shunned_until: Option<Instant>,
+}
+
+impl Allocator {
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn new(
+        sender: Arc<Sender>,
+        directory: Arc<Directory>,
+        peers: Arc<Scoreboard>,
+        storage: StorageSpec,
+        profile: Profile,
+        policy: u32,
+        territory: u64,
+        parallel: usize,
+        timeout: Duration,
+    ) -> Self {
+        let state = Mutex::default();
+        Self { sender, directory, peers, storage, profile, policy, territory, parallel, timeout, state }
+    }
+
+    /// Assigns a volume to a segment with fragments of this length. `expected_bytes` are the bytes of each column that
+    /// the caller may assign soon, this segment included.
+    pub(crate) async fn assign(
+        &self,
+        fragment_bytes: u64,
+        expected_bytes: u64,
+        avoid: &BTreeSet<u32>,
+        progress: &Progress,
+    ) -> Result<Arc<OpenVolume>, WriteError> {
+        let started = Instant::now();
+        let mut state = self.state.lock().await;
+        let mut head = self.sender.chain().head().await?;
+        if state.read_at.is_none_or(|read_at| read_at.elapsed() > STALE) {
+            self.read(&mut state).await?;
+        }
+        loop {
+            if let Some(id) = self.choose(&state, fragment_bytes, avoid) {
+                if self.lease(&mut state, id, fragment_bytes, expected_bytes, &head).await? {
+                    let slot = state.slots.get_mut(&id).expect("chosen among the slots");
+                    slot.assigned_bytes += fragment_bytes;
+                    slot.lease_left_bytes -= fragment_bytes;
+                    return Ok(slot.volume.clone());
+                }
+                continue;
+            }
+            if started.elapsed() > self.timeout {
+                return Err(WriteError::NoVolume { waited_s: started.elapsed().as_secs() });
+            }
+            progress.event(Event::WaitingForVolume);
+            head = self.sender.chain().wait_above(head.height).await?;
+            self.read(&mut state).await?;
+        }
+    }
+
+    /// Notes that segments of these column bytes are in the chain.
+    pub(crate) async fn committed(&self, volume: u32, column_bytes: u64) {
+        if let Some(slot) = self.state.lock().await.slots.get_mut(&volume) {
+            slot.assigned_bytes = slot.assigned_bytes.saturating_sub(column_bytes);
+            slot.column_bytes += column_bytes;
+        }
+    }
+
+    /// Notes that segments will not be committed to a volume after all; and that it had better be left alone.
+    pub(crate) async fn gave_up(&self, volume: u32, column_bytes: u64) {
+        if let Some(slot) = self.state.lock().await.slots.get_mut(&volume) {
+            slot.assigned_bytes = slot.assigned_bytes.saturating_sub(column_bytes);
+            slot.shunned_until = Some(Instant::now() + SHUNNED);
+        }
+    }
+
+    /// The best of the volumes with room.
+    fn choose(&self, state: &State, fragment_bytes: u64, avoid: &BTreeSet<u32>) -> Option<u32> {
+        let now = Instant::now();
+        let usable = state.slots.iter().filter(|(id, slot)| {
+            let shunned = slot.shunned_until.is_some_and(|until| until > now);
+            slot.open && !shunned && !avoid.contains(id) && self.room(slot) >= fragment_bytes
+        });
+        // The volumes with the most members that answer; of equals those that we have a lease on, which come at no cost.
+        let mut ranked: Vec<_> = usable
+            .map(|(id, slot)| {
+                let members = slot.volume.members.iter();
+                let silent = members.filter(|member| {
+                    member.endpoint.as_ref().is_none_or(|endpoint| self.peers.is_resting(&endpoint.id(), now))
+                });
+                (silent.count(), slot.lease_left_bytes < fragment_bytes && slot.assigned_bytes == 0, *id)
+            })
+            .collect();
+        ranked.sort_unstable();
+        ranked.truncate(self.parallel.max(1));
+        let least_busy = |(silent, _, id): &&(usize, bool, u32)| {
+            let slot = &state.slots[id];
+            // Spread only over volumes that are equally well off.
+            (*silent, slot.assigned_bytes, slot.lease_left_bytes < fragment_bytes, *id)
+        };
+        ranked.iter().min_by_key(least_busy).map(|(_, _, id)| *id)
+    }
+
+    fn room(&self, slot: &Slot) -> u64 {
+        self.storage.lot_bytes().saturating_sub(slot.column_bytes).saturating_sub(slot.assigned_bytes)
+    }
+
+    /// Makes sure that the lease gives what the segment needs; false if the volume turned out to be closed.
+    async fn lease(
+        &self,
+        state: &mut State,
+        id: u32,
+        fragment_bytes: u64,
+        expected_bytes: u64,
+        head: &Head,
+    ) -> Result<bool, WriteError> {
+        let slot = &state.slots[&id];
+        let expires = slot.lease_until_ms < head.timestamp_ms + LEASE_LEFT_MS;
+        if slot.lease_left_bytes >= fragment_bytes && !expires {
+            return Ok(true);
+        }
+        let open_count = state.slots.values().filter(|slot| slot.open).count().clamp(1, self.parallel.max(1)) as u64;
+        let most = (LEASE_SEGMENTS_MAX * self.storage.slot_bytes).min(self.room(slot));
+        let wish = (expected_bytes / open_count).clamp(fragment_bytes, most.max(fragment_bytes));
+        let column_bytes = self.affordable(state, wish, fragment_bytes, head).await?;
+        let until_ms = head.timestamp_ms + LEASE_MS.min(self.storage.lease_max_ms.saturating_sub(60_000)).max(1_000);
+        let call =
+            IVolumes::leaseCall { territory: self.territory, volumes: vec![id], columnBytes: column_bytes, untilMs: until_ms };
+        let slot = state.slots.get_mut(&id).expect("chosen among the slots");
+        match self.sender.call(VOLUMES, U256::ZERO, &call).await {
+            Ok(_) => {
+                slot.lease_left_bytes += column_bytes;
+                slot.lease_until_ms = slot.lease_until_ms.max(until_ms);
+                Ok(true)
+            }
+            Err(error) if error.is_revert::<IVolumes::VolumeClosed>() => {
+                slot.open = false;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How much of a wish the territory's free quota allows.
+    async fn affordable(&self, state: &mut State, wish: u64, needed: u64, head: &Head) -> Result<u64, WriteError> {
+        let seats = u64::from(self.profile.total());
+        let mut free = self.free_bytes().await?;
+        if free < needed * seats && self.end_leases(state, head).await? {
+            free = self.free_bytes().await?;
+        }
+        if free < needed * seats {
+            let (territory, bytes_needed) = (self.territory, needed * seats);
+            return Err(WriteError::TerritoryFull { territory, bytes_free: free, bytes_needed });
+        }
+        let share = (free / LEASE_SHARE / seats).max(needed);
+        Ok(wish.min(share) / types::segment::FRAGMENT_STEP_BYTES * types::segment::FRAGMENT_STEP_BYTES)
+    }
+
+    async fn free_bytes(&self) -> Result<u64, WriteError> {
+        let territory = Network(&**self.sender.chain()).territory(self.territory).await?;
+        Ok(territory.bytesBought.saturating_sub(territory.bytesUsed).saturating_sub(territory.bytesLeased))
+    }
+
+    /// Gives back the quota of leases that ran out; whether there were any.
+    async fn end_leases(&self, state: &mut State, head: &Head) -> Result<bool, WriteError> {
+        let network = Network(&**self.sender.chain());
+        let mut ended = false;
+        for volume in 1..=network.volume_count().await? {
+            let lease = network.lease(self.territory, volume).await?;
+            if lease.columnBytes == 0 || lease.untilMs > head.timestamp_ms {
+                continue;
+            }
+            let call = IVolumes::endLeaseCall { territory: self.territory, volume };
+            self.sender.call(VOLUMES, U256::ZERO, &call).await?;
+            if let Some(slot) = state.slots.get_mut(&volume) {
+                slot.lease_left_bytes = 0;
+            }
+            ended = true;
+        }
+        Ok(ended)
+    }
+
+    /// Reads which volumes are open, how full they are, and what is leased of them.
+    async fn read(&self, state: &mut State) -> Result<(), WriteError> {
+        let network = Network(&**self.sender.chain());
+        let open: BTreeSet<u32> = network.open_volumes(self.policy).await?.into_iter().collect();
+        state.slots.retain(|id, slot| open.contains(id) || slot.assigned_bytes > 0);
+        state.slots.values_mut().for_each(|slot| slot.open = false);
+        for id in open {
+            let volume = self.directory.refresh(id).await?;
+            if volume.profile != self.profile || !volume.open {
+                continue;
+            }
+            let lease = network.lease(self.territory, id).await?;
+            let before = state.slots.get(&id);
+            let assigned_bytes = before.map_or(0, |slot| slot.assigned_bytes);
+            let slot = Slot {
+                open: true,
+                column_bytes: volume.column_bytes,
+                assigned_bytes,
+                lease_left_bytes: lease.columnBytes.saturating_sub(assigned_bytes),
+                lease_until_ms: lease.untilMs,
+                shunned_until: before.and_then(|slot| slot.shunned_until),
+                volume,
+            };
+            state.slots.insert(id, slot);
+        }
+        state.read_at = Some(Instant::now());
+        Ok(())
+    }
+}

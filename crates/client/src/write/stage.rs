@@ -1,0 +1,220 @@
+//! Hand the fragments of a segment to the members of a volume.
+
+use super::{Session, WriteError, encode::Encoded};
+use crate::{
+    chain::OpenVolume,
+    index::SegmentRef,
+    progress::{Event, Progress},
+};
+use alloy_primitives::B256;
+use bytes::Bytes;
+use futures::{StreamExt, stream::FuturesUnordered};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::OwnedSemaphorePermit;
+use transport::{RefusalReason, RequestError, StageHeader};
+
+/// Volumes that are tried for one segment.
+const VOLUMES_TRIED_MAX: usize = 6;
+/// Attempts at a member whose connection breaks.
+const CONNECTIONS_TRIED_MAX: u32 = 2;
+/// First pause before a member is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Longest pause before a member is asked again.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// A segment that a write quorum of members holds.
+pub(crate) struct Staged {
+    /// Its number among the segments of this write.
+    pub(crate) number: usize,
+    pub(crate) segment: SegmentRef,
+    pub(crate) fragments_root: B256,
+    pub(crate) fragment_bytes: u64,
+    /// Seats whose members hold their fragment.
+    pub(crate) seats: BTreeSet<u16>,
+    /// Kept to be staged elsewhere should the volume fill up.
+    pub(crate) data: Bytes,
+    /// What the data takes of the memory that writes may use.
+    pub(crate) memory: Option<OwnedSemaphorePermit>,
+}
+
+/// How staging at one volume ended.
+enum Outcome {
+    Quorum(BTreeSet<u16>),
+    TooFew { acknowledged: usize, reason: String },
+}
+
+impl Session {
+    /// Finds a volume for a segment and stages it there.
+    pub(super) async fn place(
+        &self,
+        number: usize,
+        encoded: &Encoded,
+        expected_bytes: u64,
+        avoid: BTreeSet<u32>,
+        progress: &Progress,
+    ) -> Result<Staged, WriteError> {
+        let mut avoid = avoid;
+        let fragment_bytes = encoded.fragment_bytes();
+        let mut last = (0, String::new());
+        for _ in 0..VOLUMES_TRIED_MAX {
+            let volume = self.allocator.assign(fragment_bytes, expected_bytes, &avoid, progress).await?;
+            match self.stage(encoded, &volume).await? {
+                Outcome::Quorum(seats) => {
+                    progress.event(Event::Staged(encoded.length.into()));
+                    return Ok(Staged {
+                        number,
+                        segment: SegmentRef { id: encoded.id, volume: volume.id, length: encoded.length },
+                        fragments_root: encoded.fragments_root,
+                        fragment_bytes,
+                        seats,
+                        data: encoded.data.clone(),
+                        memory: None,
+                    });
+                }
+                Outcome::TooFew { acknowledged, reason } => {
+                    tracing::warn!(volume = volume.id, acknowledged, reason, "too few members took a segment");
+                    self.allocator.gave_up(volume.id, fragment_bytes).await;
+                    avoid.insert(volume.id);
+                    last = (acknowledged, reason);
+                }
+            }
+        }
+        let (acknowledged, reason) = last;
+        Err(WriteError::NoQuorum { acknowledged, needed: self.profile.write_quorum().into(), reason })
+    }
+
+    /// Stages at all members; waits for those that are known to answer, for the others only up to the quorum.
+    async fn stage(&self, encoded: &Encoded, volume: &OpenVolume) -> Result<Outcome, WriteError> {
+        let now = Instant::now();
+        let now_ms = self.sender.chain().head().await?.timestamp_ms;
+        let mut sending = FuturesUnordered::new();
+        let mut awaited = BTreeSet::new();
+        for (seat, member) in (0u16..).zip(&volume.members) {
+            let Some(endpoint) = &member.endpoint else { continue };
+            if !self.peers.is_resting(&endpoint.id(), now) {
+                awaited.insert(seat);
+            }
+            sending.push(async move { (seat, self.stage_one(encoded, volume.id, seat, endpoint, now_ms).await) });
+        }
+        let quorum = usize::from(self.profile.write_quorum());
+        let mut seats = BTreeSet::new();
+        let mut reason = String::from("no member has an endpoint");
+        let mut deadline: Option<tokio::time::Instant> = None;
+        while seats.len() + sending.len() >= quorum && !sending.is_empty() {
+            if seats.len() >= quorum && awaited.is_empty() {
+                break;
+            }
+            let next = match deadline {
+                Some(deadline) => match tokio::time::timeout_at(deadline, sending.next()).await {
+                    Ok(next) => next,
+                    Err(_) => break,
+                },
+                None => sending.next().await,
+            };
+            let Some((seat, result)) = next else { break };
+            awaited.remove(&seat);
+            match result {
+                Ok(()) => {
+                    seats.insert(seat);
+                }
+                Err(error) => reason = format!("seat {seat}: {error}"),
+            }
+            if seats.len() >= quorum && deadline.is_none() {
+                deadline = Some(tokio::time::Instant::now() + self.config.straggler_timeout);
+            }
+        }
+        drop(sending);
+        Ok(if seats.len() >= quorum {
+            Outcome::Quorum(seats)
+        } else {
+            Outcome::TooFew { acknowledged: seats.len(), reason }
+        })
+    }
+
+    /// Stages at one member, again while it is busy or has not heard of the lease.
+    async fn stage_one(
+        &self,
+        encoded: &Encoded,
+        volume: u32,
+        seat: u16,
+        endpoint: &types::Endpoint,
+        now_ms: u64,
+    ) -> Result<(), RequestError> {
+        let peer = endpoint.id();
+        let started = Instant::now();
+        let (mut pause, mut broken) = (PAUSE, 0);
+        loop {
+            let (proof, bytes) = encoded.fragment(seat);
+            let (permit, signature) = self.permit(now_ms);
+            let header = StageHeader {
+                permit,
+                signature,
+                volume,
+                segment: encoded.id,
+                profile: self.profile,
+                length: encoded.length.into(),
+                proof,
+            };
+            let sent = Instant::now();
+            let error = match self.transport.stage(endpoint, header, bytes.into(), self.config.request_timeout).await {
+                Ok(()) => {
+                    self.peers.answered(peer, sent.elapsed());
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            match &error {
+                RequestError::Refused(refusal) => match retry_after(refusal.reason) {
+                    Some(wait) if started.elapsed() < self.config.lease_timeout => {
+                        tokio::time::sleep(wait.max(pause)).await;
+                    }
+                    _ => return Err(error),
+                },
+                RequestError::Transport(fault) if fault.is_fault() => {
+                    self.peers.lied(peer, Instant::now());
+                    return Err(error);
+                }
+                RequestError::Transport(_) => {
+                    broken += 1;
+                    if broken >= CONNECTIONS_TRIED_MAX {
+                        self.peers.failed(peer, Instant::now());
+                        return Err(error);
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Encodes and stages a segment anew in another volume.
+    pub(super) async fn move_elsewhere(&self, staged: &mut Staged, progress: &Progress) -> Result<(), WriteError> {
+        let (profile, data) = (self.profile, staged.data.clone());
+        let encoded = tokio::task::spawn_blocking(move || Encoded::new(profile, data)).await;
+        let encoded = Arc::new(encoded.expect("encoding does not panic"));
+        let from = staged.segment.volume;
+        self.allocator.gave_up(from, staged.fragment_bytes).await;
+        let avoid = BTreeSet::from([from]);
+        let placed = self.place(staged.number, &encoded, staged.fragment_bytes, avoid, progress).await?;
+        (staged.segment, staged.seats) = (placed.segment, placed.seats);
+        Ok(())
+    }
+}
+
+/// How long to wait before a member that refused for this reason is asked again; nothing if that is no use.
+fn retry_after(reason: RefusalReason) -> Option<Duration> {
+    match reason {
+        RefusalReason::Busy { retry_after_ms } => Some(Duration::from_millis(retry_after_ms.into())),
+        // The member may not have seen the newest block.
+        RefusalReason::NoLease
+        | RefusalReason::LeaseExceeded
+        | RefusalReason::NotMember
+        | RefusalReason::Unknown
+        | RefusalReason::Unavailable => Some(Duration::ZERO),
+        _ => None,
+    }
+}

@@ -1,0 +1,222 @@
+//! Run a miner: set it up, follow the chain, and answer peers meanwhile.
+
+use crate::{
+    follow::{FollowError, Follower},
+    notes,
+    service::MinerService,
+    setup::{Keys, MinerConfig, set_up},
+    staging::Staging,
+    state::State,
+    views::Views,
+};
+use async_trait::async_trait;
+use client::chain::{ChainApi, ChainError};
+use parking_lot::Mutex;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use store::{FragmentKey, FragmentState, Store, StoreError};
+use tokio::{
+    sync::{RwLock, watch},
+    task::JoinHandle,
+};
+use transport::{Refusal, Request, Response, Service, StageHeader, Transport};
+
+/// Notes that are read at once when a miner starts.
+const PAGE: usize = 4096;
+/// Wait before the chain is asked again after a failure.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// A miner cannot start or go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MinerError {
+    /// The chain's specification cannot be had.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The disk or the index failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was noted on disk cannot be read.
+    #[error("the store's notes are damaged: move the data folder away and let the miner be repaired")]
+    Notes,
+    /// The chain refused to register the miner.
+    #[error("the miner cannot be registered: {0}")]
+    Setup(String),
+    /// The chain knows the miner under another receipt key.
+    #[error("miner {miner} is registered with another receipt key: use the key it was registered with")]
+    ReceiptKey {
+        /// The miner.
+        miner: u32,
+    },
+    /// The region is none.
+    #[error("{0:?} is no region: give an ISO 3166 code such as DE or US-CA")]
+    Region(String),
+    /// The task was interrupted.
+    #[error("the miner was interrupted")]
+    Interrupted,
+}
+
+/// The miner.
+#[derive(Clone, Copy, Debug)]
+pub struct Miner;
+
+/// A running miner; it stops when this is dropped.
+pub struct MinerHandle {
+    service: Arc<MinerService>,
+    height: watch::Receiver<u64>,
+    task: JoinHandle<Result<(), MinerError>>,
+}
+
+impl Miner {
+    /// Starts a miner: it registers and pledges in its own time, follows the chain, and answers peers through
+    /// [`MinerHandle::service`]. What it learns and holds is in `store`, so that it goes on where it was.
+    pub async fn start(
+        config: MinerConfig,
+        chain: Arc<dyn ChainApi>,
+        transport: Arc<dyn Transport>,
+        store: Store,
+        keys: Keys,
+    ) -> Result<MinerHandle, MinerError> {
+        let spec = chain.spec().await?;
+        let state = Arc::new(Mutex::new(restore(&store).await?));
+        let turn = Arc::new(RwLock::new(()));
+        let service = Arc::new(MinerService {
+            chain: chain.clone(),
+            spec,
+            store: store.clone(),
+            state: state.clone(),
+            views: Views::new(chain.clone()),
+            receipt_key: keys.receipt.clone(),
+            turn: turn.clone(),
+        });
+        let unchecked: BTreeSet<u32> = state.lock().volumes.keys().copied().collect();
+        let follower = Follower { chain, transport, store, state, turn, unchecked, swept_at_height: 0 };
+        let (told, height) = watch::channel(0);
+        let task = tokio::spawn(run(follower, config, keys, told));
+        Ok(MinerHandle { service, height, task })
+    }
+}
+
+impl MinerHandle {
+    /// What answers peers: give it to the transport.
+    pub fn service(&self) -> Arc<dyn Service> {
+        self.service.clone()
+    }
+
+    /// The miner's number once it is registered.
+    pub fn miner(&self) -> Option<u32> {
+        Some(self.service.state.lock().miner).filter(|miner| *miner > 0)
+    }
+
+    /// Waits until the miner has followed the chain to a height; an error if it has ended.
+    pub async fn followed(&mut self, height: u64) -> Result<u64, MinerError> {
+        match self.height.wait_for(|reached| *reached >= height).await {
+            Ok(reached) => Ok(*reached),
+            Err(_) => Err(MinerError::Interrupted),
+        }
+    }
+
+    /// Waits until the miner ends, which only an error makes it do.
+    pub async fn ended(&mut self) -> MinerError {
+        match (&mut self.task).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) | Err(_) => MinerError::Interrupted,
+        }
+    }
+
+    /// Stops at once: whatever is under way is as after a kill.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        drop((&mut self.task).await);
+    }
+}
+
+impl Drop for MinerHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[async_trait]
+impl Service for MinerHandle {
+    async fn admit(&self, from: alloy_primitives::B256, header: &StageHeader) -> Result<(), Refusal> {
+        self.service.admit(from, header).await
+    }
+
+    async fn handle(&self, from: alloy_primitives::B256, request: Request) -> Response {
+        self.service.handle(from, request).await
+    }
+}
+
+async fn run(
+    mut follower: Follower,
+    config: MinerConfig,
+    keys: Keys,
+    told: watch::Sender<u64>,
+) -> Result<(), MinerError> {
+    let miner = set_up(&follower.chain, &config, &keys).await?;
+    follower.state.lock().miner = miner;
+    let mut unreachable = false;
+    loop {
+        match follower.step().await {
+            Ok(()) => {
+                if std::mem::take(&mut unreachable) {
+                    tracing::info!("the chain can be followed again");
+                }
+                told.send_replace(follower.state.lock().height);
+            }
+            Err(FollowError::Store(error)) => return Err(error.into()),
+            Err(FollowError::Chain(error)) => {
+                if !std::mem::replace(&mut unreachable, true) {
+                    tracing::warn!(%error, "the chain cannot be followed");
+                }
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Reads back what a miner knew.
+async fn restore(store: &Store) -> Result<State, MinerError> {
+    let mut state = State::default();
+    if let Some(value) = store.note(notes::HEIGHT_KEY.to_vec()).await? {
+        state.height = notes::read_height(&value).ok_or(MinerError::Notes)?;
+    }
+    for (key, value) in all_notes(store, notes::log_keys()).await? {
+        let (volume, log) = notes::read_log(&key, &value).ok_or(MinerError::Notes)?;
+        state.volumes.insert(volume, log);
+    }
+    for (key, value) in all_notes(store, notes::missing_keys()).await? {
+        let (volume, index, segment) = notes::read_missing(&key, &value).ok_or(MinerError::Notes)?;
+        state.missing.insert(FragmentKey { segment, volume }, index);
+    }
+    state.staging = restore_staging(store).await?;
+    Ok(state)
+}
+
+async fn restore_staging(store: &Store) -> Result<Staging, StoreError> {
+    let mut staging = Staging::default();
+    for key in store.staged() {
+        if let Some(record) = store.record(key).await?.filter(|record| record.state == FragmentState::Staged) {
+            staging.restore(key, record.territory, record.fragment_bytes(), record.expires_at_height);
+        }
+    }
+    Ok(staging)
+}
+
+async fn all_notes(
+    store: &Store,
+    mut keys: std::ops::Range<Vec<u8>>,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    let mut all = Vec::new();
+    loop {
+        let page = store.notes(keys.clone(), PAGE).await?;
+        let Some((last, _)) = page.last().filter(|_| page.len() == PAGE) else {
+            all.extend(page);
+            return Ok(all);
+        };
+        keys.start = [&last[..], &[0]].concat();
+        all.extend(page);
+    }
+}
+
+#[cfg(test)]
+mod tests;

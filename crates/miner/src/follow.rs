@@ -1,0 +1,278 @@
+//! Follow the chain: read the events of this miner's volumes, and do what they mean.
+
+use crate::{
+    notes,
+    service::keep_found,
+    staging::Account,
+    state::{Event, Held, State},
+};
+use alloy_primitives::B256;
+use alloy_sol_types::SolEvent;
+use client::chain::{ChainApi, ChainError, Head, LogEntry, LogFilter, Network};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+use store::{Change, FragmentKey, Store, StoreError};
+use tokio::sync::RwLock;
+use transport::Transport;
+use types::{
+    Profile, StripeLeaf,
+    abi::{
+        IVolumes::{self, Appended, Formed, Released},
+        VOLUMES,
+    },
+};
+
+/// Blocks that are read at once.
+const BLOCKS_MAX: u64 = 5_000;
+/// Events after which a block's end is used to write down what they mean.
+const EVENTS_PER_UPDATE: usize = 512;
+/// Volumes that one query for events names.
+const VOLUMES_PER_QUERY: usize = 256;
+/// Fragments that expire at once.
+const EXPIRE_MAX: usize = 256;
+/// Blocks between two looks for what has expired.
+const SWEEP_BLOCKS: u64 = 16;
+
+/// Following the chain cannot go on as it was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FollowError {
+    /// To be tried again.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The end.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Follows the chain for one miner.
+pub(crate) struct Follower {
+    pub(crate) chain: Arc<dyn ChainApi>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) store: Store,
+    pub(crate) state: Arc<Mutex<State>>,
+    pub(crate) turn: Arc<RwLock<()>>,
+    /// Volumes whose log has grown since it was last compared with the chain's.
+    pub(crate) unchecked: BTreeSet<u32>,
+    pub(crate) swept_at_height: u64,
+}
+
+impl Follower {
+    /// Waits for a new block and follows up to it.
+    pub(crate) async fn step(&mut self) -> Result<(), FollowError> {
+        let height = self.state.lock().height;
+        let head = self.chain.wait_above(height).await?;
+        self.follow(&head).await
+    }
+
+    /// Follows up to `head`.
+    pub(crate) async fn follow(&mut self, head: &Head) -> Result<(), FollowError> {
+        loop {
+            let from = self.state.lock().height + 1;
+            if from > head.height {
+                break;
+            }
+            let to = head.height.min(from + BLOCKS_MAX - 1);
+            let events = self.events(from, to).await?;
+            self.digest(events, to).await?;
+        }
+        self.state.lock().now_ms = head.timestamp_ms;
+        self.check_logs().await?;
+        if head.height >= self.swept_at_height + SWEEP_BLOCKS {
+            self.swept_at_height = head.height;
+            self.sweep(head).await?;
+        }
+        Ok(())
+    }
+
+    /// What happened to this miner's volumes in these blocks, each event with its height.
+    async fn events(&self, from: u64, to: u64) -> Result<Vec<(u64, Event)>, ChainError> {
+        let filter = LogFilter { from, to: Some(to), address: VOLUMES, topics: Default::default() };
+        let formed = [Some(vec![Formed::SIGNATURE_HASH]), None, None, None];
+        let formed = self.chain.logs(LogFilter { topics: formed, ..filter.clone() }).await?;
+        let (miner, mut volumes) = {
+            let state = self.state.lock();
+            (state.miner, state.volumes.keys().copied().collect::<BTreeSet<_>>())
+        };
+        let mut found = Vec::new();
+        for entry in &formed {
+            if let Some(event) = read_formed(entry, miner)? {
+                volumes.insert(event.0);
+                found.push((place(entry), event.1));
+            }
+        }
+        let topics: Vec<_> = volumes.iter().map(|volume| B256::left_padding_from(&volume.to_be_bytes())).collect();
+        for volumes in topics.chunks(VOLUMES_PER_QUERY) {
+            let kinds = vec![Appended::SIGNATURE_HASH, Released::SIGNATURE_HASH];
+            let topics = [Some(kinds), Some(volumes.to_vec()), None, None];
+            for entry in self.chain.logs(LogFilter { topics, ..filter.clone() }).await? {
+                found.push((place(&entry), read_stripe_event(&entry)?));
+            }
+        }
+        if found.iter().any(|((height, _), _)| *height < from || *height > to) {
+            return Err(ChainError::Invalid("a log of another block than asked for".into()));
+        }
+        found.sort_by_key(|(place, _)| *place);
+        Ok(found.into_iter().map(|((height, _), event)| (height, event)).collect())
+    }
+
+    /// Writes down what events mean, whole blocks at a time, so that none is ever seen twice.
+    async fn digest(&mut self, events: Vec<(u64, Event)>, to: u64) -> Result<(), FollowError> {
+        let mut events = events.into_iter().peekable();
+        while events.peek().is_some() {
+            let (mut group, mut height) = (Vec::new(), 0);
+            while let Some((next, _)) = events.peek() {
+                if *next != height && group.len() >= EVENTS_PER_UPDATE {
+                    break;
+                }
+                height = *next;
+                group.extend(events.next().map(|(_, event)| event));
+            }
+            // The last group has seen all blocks up to the end.
+            let height = if events.peek().is_some() { height } else { to };
+            self.write(&group, height).await?;
+        }
+        self.state.lock().height = to;
+        Ok(())
+    }
+
+    async fn write(&mut self, events: &[Event], height: u64) -> Result<(), FollowError> {
+        let held = self.held(events).await?;
+        let turn = self.turn.clone();
+        let turn = turn.write().await;
+        let mut step = self.state.lock().plan(events, &held);
+        step.changes.push(notes::put_height(height));
+        self.store.update(step.changes.clone()).await?;
+        let missed = step.missing_keys();
+        {
+            let mut state = self.state.lock();
+            state.apply(step);
+            state.height = height;
+        }
+        drop(turn);
+        self.unchecked.extend(events.iter().map(Event::volume));
+        for (key, index) in missed {
+            // It may have come to the disk after the look and before it was booked as missing.
+            if self.store.record(key).await?.is_some() {
+                keep_found(&self.store, &self.state, key, index).await?;
+            } else {
+                tracing::warn!(volume = key.volume, index, segment = %key.segment, "a committed fragment is not here");
+            }
+        }
+        Ok(())
+    }
+
+    /// What is here of the fragments that releases name.
+    async fn held(&self, events: &[Event]) -> Result<HashMap<FragmentKey, Held>, StoreError> {
+        let mut held = HashMap::new();
+        for event in events {
+            if let Event::Released { volume, segment, .. } = event {
+                let key = FragmentKey { segment: *segment, volume: *volume };
+                if let Some(record) = self.store.record(key).await? {
+                    let (bytes, hold_until_height) = (record.fragment_bytes(), record.expires_at_height);
+                    held.insert(key, Held { territory: record.territory, bytes, hold_until_height });
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    /// Compares logs with the chain's; one that differs is read anew.
+    async fn check_logs(&mut self) -> Result<(), FollowError> {
+        for volume in std::mem::take(&mut self.unchecked) {
+            let record = Network(&*self.chain).volume(volume).await?;
+            let (count, root, is_broken) = {
+                let state = self.state.lock();
+                let Some(log) = state.volumes.get(&volume) else { continue };
+                (log.stripe_count(), log.frontier.root(), log.is_broken)
+            };
+            if !is_broken && count < record.stripeCount {
+                // The chain is ahead of the blocks read so far.
+                self.unchecked.insert(volume);
+            } else if is_broken || count > record.stripeCount || root != record.stripesRoot {
+                if let Some(log) = self.state.lock().volumes.get_mut(&volume) {
+                    log.is_broken = true;
+                }
+                tracing::warn!(volume, "the log differs from the chain's: reading it anew");
+                if !self.resync(volume).await? {
+                    self.unchecked.insert(volume);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets staged fragments go that nobody has committed and nobody may commit any more.
+    async fn sweep(&mut self, head: &Head) -> Result<(), FollowError> {
+        let accounts = self.state.lock().staging.accounts();
+        let call = |account: &Account| IVolumes::leaseOfCall { territory: account.territory, volume: account.volume };
+        let calls: Vec<_> = accounts.iter().map(call).collect();
+        let leases = Network(&*self.chain).read_many(VOLUMES, &calls).await?;
+        let over: BTreeSet<Account> = accounts
+            .into_iter()
+            .zip(leases)
+            .filter(|(_, lease)| lease.untilMs < head.timestamp_ms)
+            .map(|(account, _)| account)
+            .collect();
+        loop {
+            let gone = {
+                let mut state = self.state.lock();
+                let height = state.height;
+                state.staging.expire(height, |account| over.contains(account), EXPIRE_MAX)
+            };
+            if gone.is_empty() {
+                return Ok(());
+            }
+            tracing::info!(count = gone.len(), "staged fragments have expired");
+            self.store.update(gone.iter().map(|key| Change::Remove(*key)).collect()).await?;
+            let mut state = self.state.lock();
+            gone.iter().for_each(|key| state.staging.remove(key));
+        }
+    }
+}
+
+/// Where a log stands on the chain.
+fn place(entry: &LogEntry) -> (u64, u64) {
+    (entry.height, entry.log_index)
+}
+
+fn invalid(error: alloy_sol_types::Error) -> ChainError {
+    ChainError::Invalid(format!("a log of the volumes module: {error}"))
+}
+
+/// The seat of `miner` in a new volume, if it has one.
+fn read_formed(entry: &LogEntry, miner: u32) -> Result<Option<(u32, Event)>, ChainError> {
+    let formed = Formed::decode_log(&entry.log).map_err(invalid)?.data;
+    let Some(seat) = formed.miners.iter().position(|member| *member == miner) else { return Ok(None) };
+    let profile = [Profile::Devnet, Profile::Standard, Profile::Wide]
+        .into_iter()
+        .find(|profile| usize::from(profile.total()) == formed.miners.len());
+    let Some(profile) = profile else {
+        return Err(ChainError::Invalid(format!("volume {} has {} members", formed.volume, formed.miners.len())));
+    };
+    let (volume, seat) = (formed.volume, seat as u16);
+    Ok(Some((volume, Event::Formed { volume, seat, profile })))
+}
+
+pub(crate) fn read_leaf(appended: &Appended) -> StripeLeaf {
+    StripeLeaf {
+        segment: appended.segment,
+        territory: appended.territory,
+        offset: appended.offset,
+        fragment_bytes: appended.fragmentBytes,
+        length: appended.length,
+        committed_at_ms: appended.committedAtMs,
+        term_end_ms: appended.termEndMs,
+    }
+}
+
+fn read_stripe_event(entry: &LogEntry) -> Result<Event, ChainError> {
+    if entry.log.topics().first() == Some(&Released::SIGNATURE_HASH) {
+        let Released { volume, segment, index, .. } = Released::decode_log(&entry.log).map_err(invalid)?.data;
+        return Ok(Event::Released { volume, index, segment });
+    }
+    let appended = Appended::decode_log(&entry.log).map_err(invalid)?.data;
+    Ok(Event::Appended { volume: appended.volume, index: appended.index, leaf: read_leaf(&appended) })
+}

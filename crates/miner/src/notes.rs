@@ -1,0 +1,179 @@
+//! Encode what a miner notes beside its fragments.
+//!
+//! # Format
+//! ```text
+//! "h"                       → height followed (8)
+//! "v" volume (4)            → 1 (1) ‖ seat (2) ‖ profile (1) ‖ count (8) ‖ left siblings (32 each, depth of the log)
+//! "l" volume (4) index (4)  → segment (32) ‖ territory ‖ offset ‖ fragment bytes ‖ length ‖ committed at ‖ term end (8 each)
+//! "m" volume (4) index (4)  → segment (32): the stripe is in the log and its fragment is not here
+//! ```
+//! All integers are big endian, so that notes of a volume lie in order.
+
+use crate::state::VolumeLog;
+use alloy_primitives::B256;
+use std::ops::Range;
+use store::Change;
+use types::{
+    Profile, SegmentId, StripeLeaf,
+    merkle::{Frontier, LOG_DEPTH},
+};
+
+const LOG_VERSION: u8 = 1;
+const LEAF_BYTES: usize = 80;
+const LOG_BYTES: usize = 12 + 32 * LOG_DEPTH;
+
+pub(crate) const HEIGHT_KEY: &[u8] = b"h";
+
+fn numbered(tag: u8, numbers: &[u32]) -> Vec<u8> {
+    let mut key = vec![tag];
+    numbers.iter().for_each(|number| key.extend(number.to_be_bytes()));
+    key
+}
+
+fn put(key: Vec<u8>, value: Vec<u8>) -> Change {
+    Change::Note { key, value: Some(value) }
+}
+
+pub(crate) fn put_height(height: u64) -> Change {
+    put(HEIGHT_KEY.to_vec(), height.to_be_bytes().to_vec())
+}
+
+pub(crate) fn read_height(value: &[u8]) -> Option<u64> {
+    value.try_into().ok().map(u64::from_be_bytes)
+}
+
+pub(crate) fn log_keys() -> Range<Vec<u8>> {
+    vec![b'v']..vec![b'v' + 1]
+}
+
+pub(crate) fn put_log(volume: u32, log: &VolumeLog) -> Change {
+    let mut value = Vec::with_capacity(LOG_BYTES);
+    value.push(LOG_VERSION);
+    value.extend(log.seat.to_be_bytes());
+    value.push(log.profile as u8);
+    value.extend(log.frontier.count().to_be_bytes());
+    log.frontier.left().iter().for_each(|node| value.extend(node));
+    put(numbered(b'v', &[volume]), value)
+}
+
+pub(crate) fn read_log(key: &[u8], value: &[u8]) -> Option<(u32, VolumeLog)> {
+    let volume = u32::from_be_bytes(key.get(1..)?.try_into().ok()?);
+    let (version, rest) = value.split_first()?;
+    let (seat, rest) = rest.split_first_chunk::<2>()?;
+    let (profile, rest) = rest.split_first()?;
+    let (count, rest) = rest.split_first_chunk::<8>()?;
+    if *version != LOG_VERSION || rest.len() != 32 * LOG_DEPTH {
+        return None;
+    }
+    let mut left = [B256::ZERO; LOG_DEPTH];
+    left.iter_mut().zip(rest.chunks_exact(32)).for_each(|(node, bytes)| *node = B256::from_slice(bytes));
+    let frontier = Frontier::new(u64::from_be_bytes(*count), left);
+    Some((volume, VolumeLog::new(u16::from_be_bytes(*seat), Profile::from_u8(*profile)?, frontier)))
+}
+
+pub(crate) fn leaf_keys(volume: u32, indices: Range<u32>) -> Range<Vec<u8>> {
+    numbered(b'l', &[volume, indices.start])..numbered(b'l', &[volume, indices.end])
+}
+
+pub(crate) fn put_leaf(volume: u32, index: u32, leaf: &StripeLeaf) -> Change {
+    let numbers =
+        [leaf.territory, leaf.offset, leaf.fragment_bytes, leaf.length, leaf.committed_at_ms, leaf.term_end_ms];
+    let value = [leaf.segment.as_slice(), &numbers.map(u64::to_be_bytes).concat()].concat();
+    put(numbered(b'l', &[volume, index]), value)
+}
+
+pub(crate) fn read_leaf(value: &[u8]) -> Option<StripeLeaf> {
+    if value.len() != LEAF_BYTES {
+        return None;
+    }
+    let (segment, rest) = value.split_first_chunk::<32>()?;
+    let (numbers, _) = rest.as_chunks::<8>();
+    let &[territory, offset, fragment_bytes, length, committed_at_ms, term_end_ms] =
+        <&[[u8; 8]; 6]>::try_from(numbers).ok()?;
+    Some(StripeLeaf {
+        segment: B256::from(*segment),
+        territory: u64::from_be_bytes(territory),
+        offset: u64::from_be_bytes(offset),
+        fragment_bytes: u64::from_be_bytes(fragment_bytes),
+        length: u64::from_be_bytes(length),
+        committed_at_ms: u64::from_be_bytes(committed_at_ms),
+        term_end_ms: u64::from_be_bytes(term_end_ms),
+    })
+}
+
+pub(crate) fn missing_keys() -> Range<Vec<u8>> {
+    vec![b'm']..vec![b'm' + 1]
+}
+
+pub(crate) fn put_missing(volume: u32, index: u32, segment: SegmentId) -> Change {
+    put(numbered(b'm', &[volume, index]), segment.to_vec())
+}
+
+pub(crate) fn remove_missing(volume: u32, index: u32) -> Change {
+    Change::Note { key: numbered(b'm', &[volume, index]), value: None }
+}
+
+/// Volume, index and segment of a note about a missing fragment.
+pub(crate) fn read_missing(key: &[u8], value: &[u8]) -> Option<(u32, u32, SegmentId)> {
+    let (volume, index) = key.get(1..)?.split_first_chunk::<4>()?;
+    let index = u32::from_be_bytes(index.try_into().ok()?);
+    Some((u32::from_be_bytes(*volume), index, SegmentId::try_from(value).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_and_value(change: Change) -> (Vec<u8>, Vec<u8>) {
+        match change {
+            Change::Note { key, value: Some(value) } => (key, value),
+            other => panic!("{other:?} puts no note"),
+        }
+    }
+
+    fn leaf() -> StripeLeaf {
+        StripeLeaf {
+            segment: B256::repeat_byte(1),
+            territory: 2,
+            offset: 3,
+            fragment_bytes: 4,
+            length: 5,
+            committed_at_ms: 6,
+            term_end_ms: 7,
+        }
+    }
+
+    #[test]
+    fn notes_round_trip() {
+        let mut log = VolumeLog::new(5, Profile::Standard, Frontier::default());
+        for number in 0..9 {
+            log.frontier.push(&B256::repeat_byte(number)).unwrap();
+        }
+        let (key, value) = key_and_value(put_log(77, &log));
+        assert_eq!(read_log(&key, &value), Some((77, log)));
+        let (_, value) = key_and_value(put_leaf(1, 2, &leaf()));
+        assert_eq!(read_leaf(&value), Some(leaf()));
+        let (key, value) = key_and_value(put_missing(1, 2, B256::repeat_byte(3)));
+        assert_eq!(read_missing(&key, &value), Some((1, 2, B256::repeat_byte(3))));
+        let (_, value) = key_and_value(put_height(9));
+        assert_eq!(read_height(&value), Some(9));
+    }
+
+    #[test]
+    fn damaged_notes_are_refused() {
+        let (key, value) = key_and_value(put_log(77, &VolumeLog::new(5, Profile::Devnet, Frontier::default())));
+        assert_eq!(read_log(&key, &value[1..]), None);
+        assert_eq!(read_log(&key[1..], &value), None);
+        assert_eq!(read_leaf(&[0; 79]), None);
+        assert_eq!(read_missing(b"m", &[0; 32]), None);
+        assert_eq!(read_height(&[0; 7]), None);
+    }
+
+    #[test]
+    fn leaves_of_a_volume_lie_in_order_and_apart_from_the_next() {
+        let range = leaf_keys(1, 0..300);
+        let (inside, _) = key_and_value(put_leaf(1, 299, &leaf()));
+        let (outside, _) = key_and_value(put_leaf(2, 0, &leaf()));
+        assert!(range.contains(&inside) && !range.contains(&outside));
+    }
+}
