@@ -59,6 +59,14 @@ pub trait Disk: Files {
     /// Storage of the index.
     type Index: redb::StorageBackend;
 
-    /// Opens the storage of the index; only one may be open at a time.
-    fn open_index(&self) -> io::Result<Self::Index>;
+    /// Opens the storage of the index; nothing if none was ever [finished](Self::finish_index). Only one may be open at
+    /// a time.
+    fn open_index(&self) -> io::Result<Option<Self::Index>>;
+
+    /// Begins an empty index, in the place of one that was not finished.
+    fn create_index(&self) -> io::Result<Self::Index>;
+
+    /// Makes the index that was created the one that is found from now on. An empty index is written in several steps;
+    /// this is what makes them one, so that a damaged index is never mistaken for one that was just begun.
+    fn finish_index(&self) -> io::Result<()>;
 }

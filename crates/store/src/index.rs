@@ -1,6 +1,7 @@
 //! Look up and change records in redb.
 
 use crate::{
+    disk::Disk,
     record::{FragmentKey, FragmentRecord, FragmentState},
     store::{Change, StoreError},
 };
@@ -39,12 +40,21 @@ fn decode(key: FragmentKey, bytes: &[u8]) -> Result<FragmentRecord, StoreError> 
 }
 
 impl Index {
-    pub(crate) fn open(storage: impl redb::StorageBackend) -> Result<Self, StoreError> {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(storage).map_err(failed)?;
+    /// Opens the disk's index, or makes an empty one.
+    pub(crate) fn open<D: Disk>(disk: &D) -> Result<Self, StoreError> {
+        let failed_disk = |error: std::io::Error| StoreError::Disk(error.to_string());
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        if let Some(storage) = disk.open_index().map_err(failed_disk)? {
+            return builder.create_with_backend(storage).map(Self).map_err(failed);
+        }
+        let storage = disk.create_index().map_err(failed_disk)?;
+        let database = builder.create_with_backend(storage).map_err(failed)?;
         let transaction = database.begin_write().map_err(failed)?;
         transaction.open_table(FRAGMENTS).map_err(failed)?;
         transaction.open_table(NOTES).map_err(failed)?;
         transaction.commit().map_err(failed)?;
+        disk.finish_index().map_err(failed_disk)?;
         Ok(Self(database))
     }
 

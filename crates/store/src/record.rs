@@ -136,19 +136,8 @@ impl FragmentRecord {
         let hashes_bytes = u32::from_be_bytes(fields.array()?);
         let [nodes] = fields.array()?;
         let path = (0..nodes).map(|_| fields.array().map(B256::from)).collect::<Option<_>>()?;
-        let record = Self {
-            key,
-            seat,
-            territory,
-            profile,
-            length,
-            root,
-            path,
-            state,
-            expires_at_height,
-            file,
-            hashes_bytes,
-        };
+        let record =
+            Self { key, seat, territory, profile, length, root, path, state, expires_at_height, file, hashes_bytes };
         fields.0.is_empty().then_some(record)
     }
 }

@@ -178,7 +178,7 @@ impl Store {
     /// Opens a store and puts right what a crash left. Blocks.
     pub fn open<D: Disk>(disk: D, config: StoreConfig) -> Result<(Self, Recovery), StoreError> {
         let failed = |error: std::io::Error| StoreError::Disk(error.to_string());
-        let index = Index::open(disk.open_index().map_err(failed)?)?;
+        let index = Index::open(&disk)?;
         let (books, recovery) = recover(&disk, &index)?;
         let (files, index, books) = (Arc::new(disk) as Arc<dyn Files>, Arc::new(index), Arc::new(Mutex::new(books)));
         let committer = Committer::start(files.clone(), index.clone(), books.clone()).map_err(failed)?;

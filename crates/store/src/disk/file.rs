@@ -18,6 +18,10 @@ const ALIGNMENT: usize = 4096;
 /// Files from this length on bypass the page cache: half the CPU per byte (`docs/spec/store.md`), while short ones are
 /// better off with the cache's batching.
 const DIRECT_BYTES_MIN: usize = 256 << 10;
+/// The index.
+const INDEX: &str = "index.redb";
+/// An index that is not finished.
+const NEW_INDEX: &str = "index.new";
 /// Buffers to keep for direct writes.
 const BUFFERS_MAX: usize = 8;
 
@@ -164,11 +168,22 @@ fn number(name: &OsStr, digits: usize) -> Option<u64> {
 impl Disk for FileDisk {
     type Index = FileBackend;
 
-    fn open_index(&self) -> io::Result<FileBackend> {
-        let path = self.folder.join("index.redb");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        File::open(&self.folder)?.sync_all()?;
+    fn open_index(&self) -> io::Result<Option<FileBackend>> {
+        match OpenOptions::new().read(true).write(true).open(self.folder.join(INDEX)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            file => FileBackend::new(file?).map(Some).map_err(io::Error::other),
+        }
+    }
+
+    fn create_index(&self) -> io::Result<FileBackend> {
+        let path = self.folder.join(NEW_INDEX);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         FileBackend::new(file).map_err(io::Error::other)
+    }
+
+    fn finish_index(&self) -> io::Result<()> {
+        fs::rename(self.folder.join(NEW_INDEX), self.folder.join(INDEX))?;
+        File::open(&self.folder)?.sync_all()
     }
 }
 

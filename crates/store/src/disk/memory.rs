@@ -28,6 +28,7 @@ struct Inner {
     index: Vec<u8>,
     index_synced: Vec<u8>,
     index_steps: Vec<IndexStep>,
+    index_is_finished: bool,
     capacity_bytes: u64,
     steps: u64,
     crash_after: Option<u64>,
@@ -83,8 +84,14 @@ impl MemoryDisk {
         for step in inner.index_steps.iter().filter(|_| chance.coin()) {
             step.apply(&mut index);
         }
-        let survivor =
-            Inner { files, index_synced: index.clone(), index, capacity_bytes: inner.capacity_bytes, ..Inner::default() };
+        let survivor = Inner {
+            files,
+            index_synced: index.clone(),
+            index,
+            index_is_finished: inner.index_is_finished,
+            capacity_bytes: inner.capacity_bytes,
+            ..Inner::default()
+        };
         Self(Arc::new(Mutex::new(survivor)))
     }
 
@@ -205,8 +212,25 @@ impl Files for MemoryDisk {
 impl Disk for MemoryDisk {
     type Index = MemoryIndex;
 
-    fn open_index(&self) -> io::Result<MemoryIndex> {
+    fn open_index(&self) -> io::Result<Option<MemoryIndex>> {
+        let is_finished = self.0.lock().index_is_finished;
+        Ok(is_finished.then(|| MemoryIndex(self.0.clone())))
+    }
+
+    fn create_index(&self) -> io::Result<MemoryIndex> {
+        let mut inner = self.0.lock();
+        inner.step()?;
+        inner.index.clear();
+        inner.index_synced.clear();
+        inner.index_steps.clear();
         Ok(MemoryIndex(self.0.clone()))
+    }
+
+    fn finish_index(&self) -> io::Result<()> {
+        let mut inner = self.0.lock();
+        inner.step()?;
+        inner.index_is_finished = true;
+        Ok(())
     }
 }
 

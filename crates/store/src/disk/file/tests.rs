@@ -53,9 +53,13 @@ fn names_that_are_not_ours_are_left_alone() {
 }
 
 #[test]
-fn an_index_opens_only_once() {
+fn an_index_counts_once_it_is_finished_and_opens_only_once() {
     let (_folder, disk) = open();
-    let database = redb::Database::builder().create_with_backend(disk.open_index().unwrap()).unwrap();
-    assert!(redb::Database::builder().create_with_backend(disk.open_index().unwrap()).is_err());
-    drop(database);
+    assert!(disk.open_index().unwrap().is_none());
+    drop(redb::Database::builder().create_with_backend(disk.create_index().unwrap()).unwrap());
+    assert!(disk.open_index().unwrap().is_none());
+    let open = |storage| redb::Database::builder().create_with_backend(storage);
+    let _database = open(disk.create_index().unwrap()).unwrap();
+    disk.finish_index().unwrap();
+    assert!(open(disk.open_index().unwrap().unwrap()).is_err());
 }
