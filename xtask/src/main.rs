@@ -1,0 +1,60 @@
+//! Build, test and measure the project: `cargo xtask up | test | ci | bench | soak`.
+
+mod bench;
+mod ci;
+mod machine;
+mod network;
+mod run;
+mod soak;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Build, test and measure CESS.
+
+Usage: cargo xtask <COMMAND> [-- ARGS]
+
+Commands:
+  up      Install what the build needs, build, and start a whole network on this machine.
+          ARGS go to `cess devnet`: cargo xtask up -- --miners 8 --detach
+  test    Run the whole test suite: crates, real processes, wallets of others.
+  ci      Check format and lints, then run the whole test suite.
+  bench   Measure, and write docs/benchmarks.md.
+          ARGS: --quick for a first impression (the page stays as it is)
+  soak    Store and read large files for hours while processes are killed.
+          ARGS: --hours H (default 2), --size GIB (default 10), --data DIR
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.skip_while(|argument| argument == "--").collect();
+    let result = match command.as_str() {
+        "up" => up::run(&rest),
+        "test" => refuse_arguments(&rest).and_then(|()| test::run()),
+        "ci" => refuse_arguments(&rest).and_then(|()| ci::run()),
+        "bench" => bench::run(&rest),
+        "soak" => soak::run(&rest),
+        "" | "help" | "-h" | "--help" => {
+            eprint!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(format!("there is no command `{other}`: see `cargo xtask help`")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refuse_arguments(rest: &[String]) -> Result<(), String> {
+    match rest.first() {
+        Some(argument) => Err(format!("`{argument}` means nothing here: this command takes no arguments")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,26 @@
+//! Run the whole test suite.
+
+use crate::{machine, network::Devnet, run};
+use std::{path::Path, process::Command};
+
+/// Crates first, with the tests that start real processes, then the wallets of others.
+pub fn run() -> Result<(), String> {
+    machine::ensure_c_compiler()?;
+    machine::ensure_npm()?;
+    let cess = run::build_cess()?;
+    run::step("crates, and networks of real processes");
+    run::run(run::cargo().args(["test", "--release", "--workspace", "--locked"]))?;
+    run::step("wallets and compilers of others");
+    let folder = run::root().join("tests/wallets");
+    run::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
+    let devnet = Devnet::start(&cess, &["--miners", "8"])?;
+    let result = drive(&devnet, &folder);
+    devnet.stop(result)
+}
+
+fn drive(devnet: &Devnet, folder: &Path) -> Result<(), String> {
+    let description = devnet.description()?;
+    let [url, key] = ["/rpc_url", "/accounts/0/private_key"].map(|path| description.pointer(path)?.as_str());
+    let (Some(url), Some(key)) = (url, key) else { return Err("devnet.json names no node or no account".into()) };
+    run::run(Command::new("npm").args(["test", "--", url, key]).current_dir(folder))
+}
