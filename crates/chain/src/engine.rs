@@ -61,9 +61,10 @@ const CERTIFICATION_MARGIN: Duration = Duration::from_millis(2_000);
 /// A peer this silent is not waited for when it leads.
 const SKIP_MARGIN: Duration = Duration::from_millis(6_000);
 
-/// Rate limit of every channel: peers are the committee, the limit only bounds damage.
+/// Rate limit of every channel. The network sets aside mailboxes for a second's messages of every peer, so this bounds
+/// memory too.
 pub fn quota() -> Quota {
-    Quota::per_second(NZU32!(16_384))
+    Quota::per_second(NZU32!(1_024))
 }
 
 /// Largest message on any channel; a larger one cannot be sent at all.

@@ -9,7 +9,7 @@ use commonware_stream::{
     sake::{self, Sake},
 };
 use commonware_utils::{NZUsize, ordered::Map};
-use light::consensus::{PublicKey, SEATS_MAX, decode_public_key, namespace};
+use light::consensus::{PublicKey, decode_public_key, namespace};
 use std::{
     net::{SocketAddr, ToSocketAddrs},
     num::NonZeroUsize,
@@ -61,7 +61,8 @@ pub fn start(
         },
         cups::Version::V1,
     );
-    let seats = NonZeroUsize::new(SEATS_MAX.get() as usize).expect("there are seats");
+    // Mailboxes are sized by this: as many as there are, not as many as there could be.
+    let seats = NonZeroUsize::new(peers.len()).unwrap_or(NonZeroUsize::MIN);
     let mut config =
         lookup::Config::local(handshake, &namespace(spec.chain_id), listen, seats, message_bytes_max(), MAILBOX);
     config.dial_frequency = DIAL_INTERVAL;
