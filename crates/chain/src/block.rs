@@ -55,15 +55,15 @@ impl Block {
     pub fn genesis(spec: &ChainSpec, state: StateCommitment) -> Self {
         let nobody = ed25519::PrivateKey::from_seed(0).public_key();
         let header = Header {
-            // What comes before genesis is the specification: whoever has another one is on another chain.
-            parent_hash: keccak256(spec.to_toml()),
+            parent_hash: B256::ZERO,
             height: 0,
             epoch: 0,
             view: 0,
             parent_view: 0,
             leader: encode_public_key(&nobody),
             timestamp_ms: spec.genesis_timestamp_ms,
-            state_root: state.root,
+            // The first block makes the state from the specification: whoever has another one is on another chain.
+            state_root: keccak256(spec.to_toml()),
             state_log: state.state_log,
             code_log: state.code_log,
             transactions_root: EMPTY_ROOT_HASH,
