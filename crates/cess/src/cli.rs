@@ -1,0 +1,332 @@
+//! Describe the command line: `cess <noun> <verb>`.
+
+mod address;
+mod error;
+mod quantity;
+
+pub use address::{ByteRange, ObjectUrl, Place};
+pub use error::one_line;
+pub use quantity::{Amount, Bytes, format_amount, format_bytes};
+
+use alloy_primitives::Address;
+use clap::{Args, Parser, Subcommand};
+use std::{ffi::OsString, path::PathBuf};
+
+const LONG_ABOUT: &str = "\
+Store encrypted data on machines you need not trust, on a network with its own EVM chain.
+
+Try it:
+  cess devnet --detach                          a whole network on this machine, with funded accounts
+  cess territory buy --size 10GiB --days 30     space for a time
+  cess bucket create photos
+  cess put holiday.mp4 cess://photos/2026/holiday.mp4
+  cess get cess://photos/2026/holiday.mp4 copy.mp4
+
+Commands find the node and the account in this order: --rpc and --keystore; the devnet that --devnet names;
+the devnet that runs on this machine.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "cess", version, about = "Decentralised storage with its own EVM chain", long_about = LONG_ABOUT)]
+#[command(arg_required_else_help = true, infer_subcommands = false, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub globals: Globals,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options for every command")]
+pub struct Globals {
+    /// Node to ask, such as http://127.0.0.1:8545
+    #[arg(long, global = true, value_name = "URL", env = "CESS_RPC", hide_env = true)]
+    pub rpc: Option<String>,
+    /// Encrypted keystore of the account that acts and pays (see `cess account new`)
+    #[arg(long, global = true, value_name = "FILE", env = "CESS_KEYSTORE", hide_env = true)]
+    pub keystore: Option<PathBuf>,
+    /// File with the keystore's passphrase, instead of a question on the terminal
+    #[arg(long, global = true, value_name = "FILE", env = "CESS_PASSPHRASE_FILE", hide_env = true)]
+    pub passphrase_file: Option<PathBuf>,
+    /// Use this devnet's node and its first development account; without DIR, the devnet that was started last
+    #[arg(long, global = true, value_name = "DIR", num_args = 0..=1, default_missing_value = "",
+          env = "CESS_DEVNET", hide_env = true)]
+    pub devnet: Option<PathBuf>,
+    /// Folder of the command's own files: a devnet, keystores, unfinished uploads
+    #[arg(long, global = true, value_name = "DIR", env = "CESS_DATA", hide_env = true)]
+    pub data: Option<PathBuf>,
+    /// Print the result as JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a whole network on this machine
+    #[command(args_conflicts_with_subcommands = false)]
+    Devnet(DevnetArgs),
+    /// Run a validator: order and execute blocks, serve RPC
+    Validator(RoleArgs),
+    /// Run a storage miner: hold fragments, serve them
+    Miner(RoleArgs),
+    /// Make accounts, look at them, send money
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Buy space for a time
+    #[command(subcommand)]
+    Territory(TerritoryCommand),
+    /// Make and remove buckets
+    #[command(subcommand)]
+    Bucket(BucketCommand),
+    /// Store and read objects
+    #[command(subcommand)]
+    Object(ObjectCommand),
+    /// Look at the network
+    #[command(subcommand)]
+    Network(NetworkCommand),
+    /// Short for `cess object put`
+    Put(PutArgs),
+    /// Short for `cess object get`
+    Get(GetArgs),
+    /// Short for `cess object list`; without a bucket, lists the buckets
+    Ls(LsArgs),
+    /// Short for `cess object remove`
+    Rm(RemoveArgs),
+}
+
+/// `cess devnet`
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Run a whole network on this machine: every role is a process of its own.
+
+Without a verb the network starts, or goes on where it stopped if DIR holds one, and runs until Ctrl-C.
+DIR/devnet.json tells programs where everything is; DIR/logs has a log of every role.
+The accounts of a devnet are public knowledge: never send anything of value to them.")]
+pub struct DevnetArgs {
+    /// Validators of a new network
+    #[arg(long, value_name = "COUNT")]
+    pub validators: Option<u32>,
+    /// Storage miners of a new network: none, or at least 8
+    #[arg(long, value_name = "COUNT")]
+    pub miners: Option<u32>,
+    /// Delete what DIR holds and start a new network
+    #[arg(long)]
+    pub fresh: bool,
+    /// Return when the network is ready; it runs on until `cess devnet stop`
+    #[arg(long)]
+    pub detach: bool,
+    /// How `--detach` starts the process that stays.
+    #[arg(long, hide = true)]
+    pub background: bool,
+    #[command(subcommand)]
+    pub command: Option<DevnetCommand>,
+}
+
+/// `cess devnet …`
+#[derive(Debug, Subcommand)]
+pub enum DevnetCommand {
+    /// Show the roles and whether they run
+    Status,
+    /// Stop every role; the data stays
+    Stop,
+    /// Kill a role at once (SIGKILL), as a crash would
+    Kill {
+        /// Name as in devnet.json: validator-0, miner-3, …
+        role: String,
+    },
+    /// Start a role that was killed or crashed
+    Start {
+        /// Name as in devnet.json: validator-0, miner-3, …
+        role: String,
+    },
+}
+
+/// `cess validator`, `cess miner`
+#[derive(Debug, Args)]
+pub struct RoleArgs {
+    /// Configuration, TOML; docs/operate has a commented example
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Stop when whoever holds this file's lock is gone.
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub supervised: Option<PathBuf>,
+}
+
+/// `cess account …`
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Make an account and keep its keys in an encrypted keystore
+    New {
+        /// Name of the keystore
+        #[arg(long, default_value = "default")]
+        name: String,
+        /// Restore the account from its recovery words, which are asked for, instead of a new one
+        #[arg(long)]
+        restore: bool,
+    },
+    /// List the keystores, or a devnet's accounts
+    List,
+    /// Show what an account has
+    Balance {
+        /// The account; your own if absent
+        address: Option<Address>,
+    },
+    /// Send money
+    Send {
+        /// Receiver
+        to: Address,
+        /// How much: 1.5, 20gwei, 1000wei
+        amount: Amount,
+    },
+}
+
+/// `cess territory …`
+#[derive(Debug, Subcommand)]
+pub enum TerritoryCommand {
+    /// Buy a territory
+    Buy {
+        /// Bytes of your own data it shall take: 500MB, 10GiB
+        #[arg(long, value_name = "SIZE")]
+        size: Bytes,
+        /// Days it is paid for
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+        days: u32,
+    },
+    /// List your territories
+    List,
+}
+
+/// `cess bucket …`
+#[derive(Debug, Subcommand)]
+pub enum BucketCommand {
+    /// Make a bucket
+    Create {
+        /// Its name; only you can read it
+        #[arg(value_parser = address::bucket_name)]
+        name: String,
+        /// Territory that pays for what it holds; the one with the most free space if absent
+        #[arg(long, value_name = "NUMBER")]
+        territory: Option<u64>,
+    },
+    /// List your buckets
+    List,
+    /// Remove an empty bucket
+    Remove {
+        /// Its name
+        #[arg(value_parser = address::bucket_name)]
+        name: String,
+    },
+}
+
+/// `cess object …`
+#[derive(Debug, Subcommand)]
+pub enum ObjectCommand {
+    /// Store a file, a folder, or standard input
+    Put(PutArgs),
+    /// Read an object, or all below a prefix that ends in /
+    Get(GetArgs),
+    /// List objects
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Show what is known of an object
+    Stat {
+        /// cess://BUCKET/KEY
+        url: ObjectUrl,
+    },
+    /// Remove objects
+    #[command(visible_alias = "rm")]
+    Remove(RemoveArgs),
+}
+
+/// `cess object put`
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Store a file, a folder, or standard input.
+
+Returns when the object is final and every live miner of its volumes has signed for it. An upload that was
+interrupted goes on where it stopped when the same command runs again.")]
+pub struct PutArgs {
+    /// File or folder; - for standard input
+    pub path: PathBuf,
+    /// cess://BUCKET/KEY; a folder's files go below KEY/
+    pub url: ObjectUrl,
+}
+
+/// `cess object get`
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// cess://BUCKET/KEY, or cess://BUCKET/PREFIX/ for all below it
+    pub url: ObjectUrl,
+    /// File or folder to write; - for standard output
+    pub path: PathBuf,
+    /// Only these bytes, first and last counted from 0: 0-99, or 100- for the rest
+    #[arg(long, value_name = "A-B", value_parser = address::byte_range)]
+    pub range: Option<ByteRange>,
+}
+
+/// `cess object list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// cess://BUCKET or cess://BUCKET/PREFIX
+    pub url: Place,
+    #[command(flatten)]
+    pub page: Page,
+}
+
+/// `cess ls`
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// cess://BUCKET or cess://BUCKET/PREFIX; the buckets if absent
+    pub url: Option<Place>,
+    #[command(flatten)]
+    pub page: Page,
+}
+
+/// Which part of a long list.
+#[derive(Clone, Debug, Args)]
+pub struct Page {
+    /// Only keys after this one
+    #[arg(long, value_name = "KEY")]
+    pub after: Option<String>,
+    /// At most so many; all if absent
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+}
+
+/// `cess object remove`
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// cess://BUCKET/KEY
+    #[arg(required = true)]
+    pub urls: Vec<ObjectUrl>,
+}
+
+/// `cess network …`
+#[derive(Debug, Subcommand)]
+pub enum NetworkCommand {
+    /// Show height, committee and group key
+    Status,
+    /// List volumes with their members and who of them answers
+    Volumes,
+    /// List storage miners
+    Miners,
+}
+
+/// The arguments with `--devnet` completed: before a noun it stands alone, as in `cess --devnet network status`.
+pub fn complete_devnet(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut completed: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let is_noun = <Cli as clap::CommandFactory>::command().find_subcommand(&argument).is_some();
+        if is_noun && completed.last().is_some_and(|last| last == "--devnet") {
+            completed.pop();
+            completed.push("--devnet=".into());
+        }
+        completed.push(argument);
+    }
+    completed
+}
+
+#[cfg(test)]
+mod tests;

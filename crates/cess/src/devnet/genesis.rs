@@ -1,0 +1,215 @@
+//! Make a new devnet: keys, chain specification, configurations, ports.
+
+use super::{
+    accounts,
+    description::{Description, Kind, Role, write_whole},
+    folder::Folder,
+    ports,
+};
+use crate::{
+    config,
+    miner::{MinerFile, Operator},
+    validator::ValidatorFile,
+};
+use alloy_primitives::{Address, U256};
+use anyhow::{Context, Result};
+use chain::dealer::{Dealt, Seat, deal};
+use rpc::RpcConfig;
+use std::{
+    fs,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use types::{
+    ChainSpec,
+    spec::{Allocation, StorageSpec, ValidatorSpec},
+};
+
+/// EIP-155 chain id of every devnet: 0xce55.
+pub const CHAIN_ID: u64 = 0xce55;
+/// Whole coins of each account at genesis.
+const COINS: u64 = 1_000_000;
+/// Ports of a validator: committee and RPC.
+const VALIDATOR_PORTS: u16 = 2;
+/// Lots that each miner pledges.
+const LOTS: u32 = 16;
+/// Regions that miners declare in turn.
+const REGIONS: [&str; 4] = ["DE", "FR", "US", "JP"];
+
+/// How many roles a devnet has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Validators.
+    pub validators: u16,
+    /// Storage miners.
+    pub miners: u16,
+}
+
+impl Size {
+    fn validator_ports(self, index: u16, first: u16) -> (SocketAddr, SocketAddr) {
+        let port = first + index * VALIDATOR_PORTS;
+        (local(port), local(port + 1))
+    }
+
+    fn miner_port(self, index: u16, first: u16) -> SocketAddr {
+        local(first + self.validators * VALIDATOR_PORTS + index)
+    }
+
+    fn ports(self) -> u16 {
+        self.validators * VALIDATOR_PORTS + self.miners
+    }
+}
+
+/// Makes everything a new devnet needs in an empty folder. The specification is written last: a folder with one is
+/// complete.
+pub fn create(folder: &Folder, size: Size) -> Result<Description> {
+    let first = ports::free_block(size.ports())?;
+    let dealt = deal(u32::from(size.validators), rand::random());
+    let spec = specification(size, first, &dealt);
+    for (index, seat) in (0..).zip(&dealt.seats) {
+        write_validator(folder, size, first, index, seat)?;
+    }
+    let nodes: Vec<String> = (0..size.validators).map(|index| http(size.validator_ports(index, first).0)).collect();
+    for index in 0..size.miners {
+        write_miner(folder, size, first, index, &nodes)?;
+    }
+    let description = describe(folder, size, first);
+    description.write(folder.path())?;
+    let genesis = folder.genesis();
+    write_whole(&genesis, spec.to_toml().as_bytes())
+        .with_context(|| format!("{} cannot be written", genesis.display()))?;
+    Ok(description)
+}
+
+fn specification(size: Size, first: u16, dealt: &Dealt) -> ChainSpec {
+    let validators = (0..).zip(&dealt.seats).map(|(index, seat)| ValidatorSpec {
+        public_key: seat.public_key,
+        beneficiary: accounts::beneficiary(u32::from(index)).address(),
+        address: size.validator_ports(index, first).1.to_string(),
+    });
+    let developers = accounts::development().into_iter().map(|account| account.address);
+    let operators = (0..size.miners).map(|miner| accounts::operator(u32::from(miner)).address());
+    ChainSpec {
+        name: "cess devnet".into(),
+        chain_id: CHAIN_ID,
+        genesis_timestamp_ms: now_ms(),
+        heartbeat_ms: 1_000,
+        block_interval_min_ms: 100,
+        clock_drift_max_ms: 2_000,
+        // A devnet may sleep for weeks; its clock is right again after a few blocks.
+        timestamp_step_max_ms: 7 * 24 * 3_600_000,
+        gas_limit: 60_000_000,
+        base_fee_min: 1_000_000_000,
+        storage: StorageSpec::devnet(),
+        validators: validators.collect(),
+        sharing: dealt.sharing.clone(),
+        alloc: developers.chain(operators).map(fund).collect(),
+    }
+}
+
+fn fund(address: Address) -> Allocation {
+    let coin = U256::from(10u64).pow(U256::from(18u64));
+    Allocation { address, balance: U256::from(COINS) * coin }
+}
+
+fn write_validator(folder: &Folder, size: Size, first: u16, index: u16, seat: &Seat) -> Result<()> {
+    let name = name(Kind::Validator, index);
+    let dir = folder.role(&name);
+    let (rpc, listen) = size.validator_ports(index, first);
+    let config = ValidatorFile {
+        genesis: PathBuf::from("../genesis.toml"),
+        data: PathBuf::from("data"),
+        key_file: PathBuf::from("key"),
+        share_file: PathBuf::from("share"),
+        listen,
+        history_blocks: 1024,
+        log: config::log_level(),
+        rpc: RpcConfig::new(rpc),
+    };
+    make_dir(&dir)?;
+    write_secret(&dir.join("key"), &hex::encode(seat.key))?;
+    write_secret(&dir.join("share"), &hex::encode(&seat.share))?;
+    write_config(&folder.config(&name), &config)
+}
+
+fn write_miner(folder: &Folder, size: Size, first: u16, index: u16, nodes: &[String]) -> Result<()> {
+    let name = name(Kind::Miner, index);
+    let dir = folder.role(&name);
+    let mut nodes = nodes.to_vec();
+    // Every miner asks another validator first.
+    nodes.rotate_left(usize::from(index % size.validators));
+    let config = MinerFile {
+        nodes,
+        data: PathBuf::from("data"),
+        listen: size.miner_port(index, first),
+        announce: Vec::new(),
+        relay: None,
+        region: REGIONS[usize::from(index) % REGIONS.len()].into(),
+        lots: LOTS,
+        log: config::log_level(),
+        operator: Operator::KeyFile(PathBuf::from("operator.key")),
+    };
+    make_dir(&dir)?;
+    write_secret(&dir.join("operator.key"), &hex::encode(accounts::operator(u32::from(index)).to_bytes()))?;
+    write_config(&folder.config(&name), &config)
+}
+
+fn describe(folder: &Folder, size: Size, first: u16) -> Description {
+    let role = |kind: Kind, index: u16, endpoints: Vec<String>| {
+        let name = name(kind, index);
+        Role { data: folder.role(&name), name, kind, pid: None, endpoints }
+    };
+    let validators = (0..size.validators).map(|index| {
+        let (rpc, listen) = size.validator_ports(index, first);
+        role(Kind::Validator, index, vec![http(rpc), format!("ws://{rpc}"), format!("tcp://{listen}")])
+    });
+    let miners = (0..size.miners)
+        .map(|index| role(Kind::Miner, index, vec![format!("quic://{}", size.miner_port(index, first))]));
+    let rpc = size.validator_ports(0, first).0;
+    Description {
+        chain_id: CHAIN_ID,
+        rpc_url: http(rpc),
+        ws_url: format!("ws://{rpc}"),
+        ready: false,
+        supervisor_pid: None,
+        mnemonic: accounts::MNEMONIC.into(),
+        accounts: accounts::development(),
+        roles: validators.chain(miners).collect(),
+    }
+}
+
+fn name(kind: Kind, index: u16) -> String {
+    format!("{}-{index}", kind.verb())
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn http(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+    u64::try_from(now.as_millis()).expect("milliseconds fit for half a billion years")
+}
+
+fn make_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("{} cannot be created", path.display()))
+}
+
+fn write_config<T: serde::Serialize>(path: &Path, config: &T) -> Result<()> {
+    let text = toml::to_string_pretty(config).expect("a configuration has a TOML form");
+    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Writes a file that only its owner can read.
+fn write_secret(path: &Path, secret: &str) -> Result<()> {
+    let open = fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path);
+    open.and_then(|mut file| writeln!(file, "{secret}"))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}

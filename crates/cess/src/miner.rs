@@ -1,0 +1,130 @@
+//! Run a storage miner: read its configuration, register, hold fragments, serve them.
+
+mod file;
+
+pub use file::{MinerFile, Operator};
+
+use crate::{
+    cli::RoleArgs,
+    config,
+    nodes::Nodes,
+    supervised::{DataLock, Ending},
+};
+use anyhow::{Context, Result, ensure};
+use client::{ChainApi, ChainError};
+use miner::{Keys, Miner, MinerConfig, MinerHandle};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+use store::{FileDisk, Store, StoreConfig};
+use transport::{IrohConfig, IrohTransport, Serving};
+use types::{ChainSpec, Endpoint, ReceiptKey};
+use zeroize::Zeroizing;
+
+/// Pause before nodes that do not answer are asked again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Domains of the keys that come from a miner's secret.
+const TRANSPORT_KEY_CONTEXT: &str = "cess miner transport key v1";
+const RECEIPT_KEY_CONTEXT: &str = "cess miner receipt key v1";
+
+/// Runs until a signal arrives.
+pub async fn run(arguments: RoleArgs) -> Result<()> {
+    let path = &arguments.config;
+    let file: MinerFile = config::read(path)?;
+    config::start_log(&file.log)?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let data = dir.join(&file.data);
+    let _lock = DataLock::take(&data)?;
+    let ending = Ending::watch(arguments.supervised)?;
+    let ran = serve(&file, dir, &data);
+    tokio::select! {
+        result = ran => result,
+        () = ending.wait() => {
+            tracing::info!("stopping");
+            Ok(())
+        }
+    }
+}
+
+async fn serve(file: &MinerFile, dir: &Path, data: &Path) -> Result<()> {
+    let secret = secret(&data.join("miner.key"))?;
+    let operator = file.operator.unlock(dir).await?;
+    let receipt = ReceiptKey::derive(&blake3::derive_key(RECEIPT_KEY_CONTEXT, &*secret));
+    let chain: Arc<dyn ChainApi> = Arc::new(Nodes::new(&file.nodes)?);
+    let spec = wait_for_spec(&*chain).await?;
+
+    let store_config = StoreConfig { capacity_bytes: file.capacity_bytes(&spec.storage) };
+    let disk = FileDisk::open(&data.join("fragments")).context("the fragments' folder cannot be opened")?;
+    let (store, recovery) = tokio::task::spawn_blocking(move || Store::open(disk, store_config)).await??;
+    if !recovery.lost.is_empty() {
+        tracing::error!(fragments = recovery.lost.len(), "fragments are missing on disk");
+    }
+    let transport = bind(file, &secret, &spec).await?;
+    let config = MinerConfig { region: file.region.clone(), lots: file.lots, endpoint: endpoint(file, &transport)? };
+    let keys = Keys { operator, receipt };
+    let mut handle = Miner::start(config, chain, Arc::new(transport.clone()), store, keys).await?;
+    let _serving: Serving = transport.serve(handle.service());
+    tracing::info!(address = %file.listen, "serving peers");
+    Err(ended(&mut handle).await)
+}
+
+async fn ended(handle: &mut MinerHandle) -> anyhow::Error {
+    handle.ended().await.into()
+}
+
+async fn bind(file: &MinerFile, secret: &[u8; 32], spec: &ChainSpec) -> Result<IrohTransport> {
+    let config =
+        IrohConfig { relay: file.relay.clone(), fragment_bytes_max: spec.storage.slot_bytes, ..IrohConfig::default() };
+    let key = blake3::derive_key(TRANSPORT_KEY_CONTEXT, secret);
+    Ok(IrohTransport::bind(key, file.listen, config).await?)
+}
+
+/// Where peers reach the miner: as configured, or where it listens.
+fn endpoint(file: &MinerFile, transport: &IrohTransport) -> Result<Endpoint> {
+    let local = transport::Transport::local_id(transport);
+    if !file.announce.is_empty() {
+        return Ok(Endpoint::new(local, file.announce.clone(), file.relay.clone())?);
+    }
+    let unspecified = file.listen.ip().is_unspecified();
+    ensure!(!unspecified || file.relay.is_some(), "peers cannot reach {}: set `announce` or `relay`", file.listen);
+    Ok(transport.local_endpoint()?)
+}
+
+/// The chain's specification, as soon as a node answers.
+async fn wait_for_spec(chain: &dyn ChainApi) -> Result<Arc<ChainSpec>> {
+    let mut told = false;
+    loop {
+        match chain.spec().await {
+            Ok(spec) => return Ok(spec),
+            Err(error @ ChainError::Unreachable { .. }) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "waiting for a node");
+                }
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The secret that the miner's own keys come from; made at the first start.
+fn secret(path: &Path) -> Result<Zeroizing<[u8; 32]>> {
+    let context = || format!("the miner's secret {} cannot be used", path.display());
+    match fs::File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => {
+            let secret = Zeroizing::new(rand::random::<[u8; 32]>());
+            writeln!(file, "{}", hex::encode(*secret)).and_then(|()| file.sync_all()).with_context(context)?;
+            Ok(secret)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => config::read_key(path),
+        Err(error) => Err(error).with_context(context),
+    }
+}
+
+#[cfg(test)]
+mod tests;

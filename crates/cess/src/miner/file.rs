@@ -1,0 +1,80 @@
+//! Define a miner's configuration file.
+
+use crate::config;
+use alloy_signer_local::PrivateKeySigner;
+use anyhow::{Context, Result};
+use client::keys::load_keystore;
+use serde::{Deserialize, Serialize};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+use types::spec::StorageSpec;
+use zeroize::Zeroizing;
+
+/// A miner's configuration file. Relative paths count from the file's folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MinerFile {
+    /// Nodes to ask, by the URLs of their RPC; the next one is asked when one does not answer.
+    pub nodes: Vec<String>,
+    /// Folder of everything it keeps.
+    pub data: PathBuf,
+    /// Where it listens for peers, UDP.
+    pub listen: SocketAddr,
+    /// Where peers reach it, if that is not where it listens: at most four.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub announce: Vec<SocketAddr>,
+    /// Relay through which peers reach it, a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<String>,
+    /// Region it declares: ISO 3166-1 or 3166-2, such as DE or US-CA.
+    pub region: String,
+    /// Lots to pledge in all.
+    pub lots: u32,
+    /// What is logged: error, warn, info, debug, trace, also by crate.
+    #[serde(default = "config::log_level")]
+    pub log: String,
+    /// The account that registers the miner and holds its collateral.
+    pub operator: Operator,
+}
+
+/// Where the operator's key is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operator {
+    /// An encrypted keystore and the file with its passphrase.
+    Keystore {
+        /// The keystore.
+        file: PathBuf,
+        /// The file with its passphrase.
+        passphrase_file: PathBuf,
+    },
+    /// A file with the bare key in hexadecimal: for devnets.
+    KeyFile(PathBuf),
+}
+
+impl MinerFile {
+    /// Bytes of fragments that it has to have room for.
+    pub fn capacity_bytes(&self, storage: &StorageSpec) -> u64 {
+        u64::from(self.lots).saturating_mul(storage.lot_bytes())
+    }
+}
+
+impl Operator {
+    /// The operator's key; `dir` is where relative paths count from.
+    pub async fn unlock(&self, dir: &Path) -> Result<PrivateKeySigner> {
+        match self {
+            Self::KeyFile(path) => {
+                let key = config::read_key(&dir.join(path))?;
+                PrivateKeySigner::from_slice(&*key).with_context(|| format!("{} holds no key", path.display()))
+            }
+            Self::Keystore { file, passphrase_file } => {
+                let passphrase = Zeroizing::new(config::read_text(&dir.join(passphrase_file))?);
+                let path = dir.join(file);
+                let open = move || load_keystore(&path, passphrase.trim_end_matches(['\n', '\r']), 0);
+                Ok(tokio::task::spawn_blocking(open).await??.signer)
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Know the miners by name, and find out which of them answer.
+
+use crate::{devnet::Kind, session::Session};
+use anyhow::Result;
+use client::chain::Network;
+use futures::{StreamExt, stream};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::Duration,
+};
+use transport::{IrohConfig, IrohTransport, StatusQuery, Transport};
+use types::{
+    Endpoint,
+    abi::{IMiners, MINERS},
+};
+
+/// How long a miner may take to answer.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// Miners that are asked at a time.
+const CONCURRENCY: usize = 64;
+
+/// A registered miner.
+pub struct Member {
+    /// Number in the registry.
+    pub id: u32,
+    /// Its role in a devnet, or its number.
+    pub name: String,
+    /// Where it is reached; absent if what the chain holds is no endpoint.
+    pub endpoint: Option<Endpoint>,
+    /// The registry's record.
+    pub record: IMiners::Miner,
+}
+
+/// All miners by number.
+pub struct Members(BTreeMap<u32, Member>);
+
+impl Members {
+    /// Reads the registry.
+    pub async fn read(session: &Session) -> Result<Self> {
+        let network = Network(&*session.chain);
+        let ids = 1..=network.miner_count().await?;
+        let calls: Vec<_> = ids.clone().map(|id| IMiners::minerCall { id }).collect();
+        let records = network.read_many(MINERS, &calls).await?;
+        let members = ids.zip(records).map(|(id, record)| {
+            let endpoint = Endpoint::decode(&record.endpoint).ok();
+            let role = endpoint.as_ref().and_then(|endpoint| role_at(session, endpoint));
+            (id, Member { id, name: role.unwrap_or_else(|| format!("miner #{id}")), endpoint, record })
+        });
+        Ok(Self(members.collect()))
+    }
+
+    /// In the order of their numbers.
+    pub fn all(&self) -> impl Iterator<Item = &Member> {
+        self.0.values()
+    }
+
+    /// What a miner is called.
+    pub fn name(&self, id: u32) -> String {
+        self.0.get(&id).map_or_else(|| format!("miner #{id}"), |member| member.name.clone())
+    }
+
+    /// Numbers of the miners that answer now.
+    pub async fn answering(&self) -> Result<BTreeSet<u32>> {
+        let transport =
+            &IrohTransport::bind(rand::random(), (Ipv4Addr::UNSPECIFIED, 0).into(), IrohConfig::default()).await?;
+        let asked = stream::iter(self.all()).map(|member| async move {
+            let endpoint = member.endpoint.as_ref()?;
+            transport.status(endpoint, StatusQuery::default(), DEADLINE).await.ok()?;
+            Some(member.id)
+        });
+        let answering = asked.buffer_unordered(CONCURRENCY).filter_map(async |id| id).collect().await;
+        transport.close().await;
+        Ok(answering)
+    }
+}
+
+/// Where an endpoint is, for people and programs.
+pub fn shown(endpoint: &Endpoint) -> String {
+    match (endpoint.addresses().first(), endpoint.relay()) {
+        (Some(address), _) => format!("quic://{address}"),
+        (None, relay) => relay.unwrap_or_default().to_string(),
+    }
+}
+
+/// The role of the devnet that listens there.
+fn role_at(session: &Session, endpoint: &Endpoint) -> Option<String> {
+    let address = shown(endpoint);
+    let mut miners = session.devnet()?.roles.iter().filter(|role| role.kind == Kind::Miner);
+    miners.find(|role| role.endpoints.contains(&address)).map(|role| role.name.clone())
+}

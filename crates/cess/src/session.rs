@@ -1,0 +1,143 @@
+//! Resolve which nodes a command asks, which account acts, and where its files are.
+
+use crate::{
+    cli::Globals,
+    devnet::{Description, Folder},
+    folders,
+    nodes::Nodes,
+    passphrase,
+};
+use alloy_primitives::Address;
+use anyhow::{Context, Result, bail};
+use client::{
+    Client, ClientConfig, Keys,
+    keys::{keystore_address, load_keystore},
+};
+use jsonrpsee::{core::client::ClientT, http_client::HttpClientBuilder, rpc_params};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
+use transport::{IrohConfig, IrohTransport};
+
+/// What a command works with.
+pub struct Session {
+    globals: Globals,
+    devnet: Option<(Folder, Description)>,
+    urls: Vec<String>,
+    /// The chain.
+    pub chain: Arc<Nodes>,
+}
+
+/// Whose keys a command uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Account {
+    /// Those in an encrypted file.
+    Keystore(PathBuf),
+    /// A devnet's first development account.
+    Development,
+}
+
+impl Session {
+    /// Finds the nodes: those of `--rpc`, of `--devnet`, or of the devnet that was started last.
+    pub fn open(globals: &Globals) -> Result<Self> {
+        let devnet = devnet(globals)?;
+        let urls = match (&globals.rpc, &devnet) {
+            (Some(url), _) => vec![url.clone()],
+            (None, Some((_, description))) => description.rpc_urls().into_iter().map(str::to_string).collect(),
+            (None, None) => unreachable!("without --rpc there is a devnet"),
+        };
+        let chain = Arc::new(Nodes::new(&urls)?);
+        Ok(Self { globals: globals.clone(), devnet, urls, chain })
+    }
+
+    /// Whether results are for programs.
+    pub fn json(&self) -> bool {
+        self.globals.json
+    }
+
+    /// The devnet that the command works on, if it is one.
+    pub fn devnet(&self) -> Option<&Description> {
+        self.devnet.as_ref().map(|(_, description)| description)
+    }
+
+    /// Folder of the journals of unfinished uploads.
+    pub fn uploads(&self) -> Result<PathBuf> {
+        let base = match (&self.globals.data, &self.devnet) {
+            (Some(data), _) => data.clone(),
+            (None, Some((folder, _))) => folder.path().join("client"),
+            (None, None) => folders::state()?,
+        };
+        Ok(base.join("uploads"))
+    }
+
+    /// What the node says of itself.
+    pub async fn status(&self) -> Result<rpc::Status> {
+        let mut last = None;
+        for url in &self.urls {
+            let client = HttpClientBuilder::default().build(url);
+            let client = client.with_context(|| format!("{url} is no address of a node"))?;
+            match client.request("cess_status", rpc_params![]).await {
+                Ok(status) => return Ok(status),
+                Err(error) => last = Some((url, error)),
+            }
+        }
+        let (url, error) = last.expect("there is at least one node");
+        let advice = format!("the node at {url} does not answer: check that it runs, or name another with --rpc");
+        Err(error).context(advice)
+    }
+
+    /// The account that acts, without unlocking it.
+    pub fn address(&self) -> Result<Address> {
+        Ok(match self.account()? {
+            Account::Keystore(path) => keystore_address(&path)?,
+            Account::Development => Keys::devnet(0).address(),
+        })
+    }
+
+    /// The keys of the account that acts; asks for the keystore's passphrase.
+    pub async fn keys(&self) -> Result<Keys> {
+        match self.account()? {
+            Account::Development => Ok(Keys::devnet(0)),
+            Account::Keystore(path) => {
+                // A missing file is worth knowing before a passphrase is typed.
+                keystore_address(&path)?;
+                let passphrase = passphrase::existing(&self.globals, &path)?;
+                // Deriving the key takes a moment on purpose.
+                let keys = tokio::task::spawn_blocking(move || load_keystore(&path, &passphrase, 0)).await?;
+                Ok(keys?)
+            }
+        }
+    }
+
+    /// A client that acts for the account.
+    pub async fn client(&self) -> Result<Client> {
+        let keys = self.keys().await?;
+        let address = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let transport = IrohTransport::bind(rand::random(), address, IrohConfig::default()).await?;
+        Ok(Client::new(self.chain.clone(), Arc::new(transport), keys, ClientConfig::default()).await?)
+    }
+
+    fn account(&self) -> Result<Account> {
+        if let Some(path) = &self.globals.keystore {
+            return Ok(Account::Keystore(path.clone()));
+        }
+        if self.devnet.is_some() {
+            return Ok(Account::Development);
+        }
+        let path = folders::keystores(&self.globals)?.join("default.json");
+        if !path.exists() {
+            bail!("no account: make one with `cess account new`, or name its keystore with --keystore FILE");
+        }
+        Ok(Account::Keystore(path))
+    }
+}
+
+/// The devnet that a command means: without `--rpc`, there has to be one.
+fn devnet(globals: &Globals) -> Result<Option<(Folder, Description)>> {
+    let none = "no node to ask: start a devnet with `cess devnet`, or name a node with --rpc URL";
+    let folder = match (&globals.devnet, &globals.rpc) {
+        (Some(dir), _) => Folder::of_option(dir)?,
+        (None, Some(_)) => return Ok(None),
+        (None, None) => Folder::last().context(none)?,
+    };
+    let description = Description::read(folder.path())?;
+    Ok(Some((folder, description)))
+}

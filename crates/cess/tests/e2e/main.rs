@@ -1,0 +1,6 @@
+//! Drive the binary from outside: its command line, and networks of real processes.
+
+mod command_line;
+mod harness;
+mod network;
+mod objects;
