@@ -14,6 +14,9 @@ const NOTES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("notes");
 /// Memory for pages of the index.
 const CACHE_BYTES: usize = 16 << 20;
 
+/// Key and value of something a miner wrote down.
+pub(crate) type Note = (Vec<u8>, Vec<u8>);
+
 /// The records, and the notes that commit with them.
 pub(crate) struct Index(Database);
 
@@ -117,7 +120,7 @@ impl Index {
     }
 
     /// At most `limit` notes from one key up to but without another, in order.
-    pub(crate) fn notes(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(crate) fn notes(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Note>, StoreError> {
         if from >= to {
             return Ok(Vec::new());
         }

@@ -8,6 +8,8 @@ use types::{Profile, SegmentId, StripeLeaf, permit::Permit, segment::FragmentPro
 
 /// What a peer asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// A request is moved once or twice and a box would cost a staged fragment an allocation.
+#[allow(clippy::large_enum_variant)]
 pub enum Request {
     /// Keep a fragment until its segment is committed.
     Stage(Stage),
