@@ -9,7 +9,6 @@ use crate::{
     state::State,
     views::Views,
 };
-use async_trait::async_trait;
 use client::chain::{ChainApi, ChainError};
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -18,7 +17,7 @@ use tokio::{
     sync::{RwLock, watch},
     task::JoinHandle,
 };
-use transport::{Refusal, Request, Response, Service, StageHeader, Transport};
+use transport::{Service, Transport};
 
 /// Notes that are read at once when a miner starts.
 const PAGE: usize = 4096;
@@ -61,8 +60,16 @@ pub struct Miner;
 /// A running miner; it stops when this is dropped.
 pub struct MinerHandle {
     service: Arc<MinerService>,
-    height: watch::Receiver<u64>,
+    progress: watch::Receiver<Progress>,
     task: JoinHandle<Result<(), MinerError>>,
+}
+
+/// How far a miner is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Its number, once it is registered and has pledged.
+    miner: Option<u32>,
+    height: u64,
 }
 
 impl Miner {
@@ -89,9 +96,9 @@ impl Miner {
         });
         let unchecked: BTreeSet<u32> = state.lock().volumes.keys().copied().collect();
         let follower = Follower { chain, transport, store, state, turn, unchecked, swept_at_height: 0 };
-        let (told, height) = watch::channel(0);
+        let (told, progress) = watch::channel(Progress::default());
         let task = tokio::spawn(run(follower, config, keys, told));
-        Ok(MinerHandle { service, height, task })
+        Ok(MinerHandle { service, progress, task })
     }
 }
 
@@ -101,17 +108,16 @@ impl MinerHandle {
         self.service.clone()
     }
 
-    /// The miner's number once it is registered.
-    pub fn miner(&self) -> Option<u32> {
-        Some(self.service.state.lock().miner).filter(|miner| *miner > 0)
+    /// Waits until the miner is registered and has pledged its lots; returns its number, or an error if it has ended.
+    pub async fn registered(&mut self) -> Result<u32, MinerError> {
+        let progress = self.progress.wait_for(|progress| progress.miner.is_some()).await;
+        progress.ok().and_then(|progress| progress.miner).ok_or(MinerError::Interrupted)
     }
 
     /// Waits until the miner has followed the chain to a height; an error if it has ended.
     pub async fn followed(&mut self, height: u64) -> Result<u64, MinerError> {
-        match self.height.wait_for(|reached| *reached >= height).await {
-            Ok(reached) => Ok(*reached),
-            Err(_) => Err(MinerError::Interrupted),
-        }
+        let progress = self.progress.wait_for(|progress| progress.height >= height).await;
+        progress.map(|progress| progress.height).map_err(|_| MinerError::Interrupted)
     }
 
     /// Waits until the miner ends, which only an error makes it do.
@@ -135,25 +141,15 @@ impl Drop for MinerHandle {
     }
 }
 
-#[async_trait]
-impl Service for MinerHandle {
-    async fn admit(&self, from: alloy_primitives::B256, header: &StageHeader) -> Result<(), Refusal> {
-        self.service.admit(from, header).await
-    }
-
-    async fn handle(&self, from: alloy_primitives::B256, request: Request) -> Response {
-        self.service.handle(from, request).await
-    }
-}
-
 async fn run(
     mut follower: Follower,
     config: MinerConfig,
     keys: Keys,
-    told: watch::Sender<u64>,
+    told: watch::Sender<Progress>,
 ) -> Result<(), MinerError> {
     let miner = set_up(&follower.chain, &config, &keys).await?;
     follower.state.lock().miner = miner;
+    told.send_modify(|progress| progress.miner = Some(miner));
     let mut unreachable = false;
     loop {
         match follower.step().await {
@@ -161,7 +157,8 @@ async fn run(
                 if std::mem::take(&mut unreachable) {
                     tracing::info!("the chain can be followed again");
                 }
-                told.send_replace(follower.state.lock().height);
+                let height = follower.state.lock().height;
+                told.send_modify(|progress| progress.height = height);
             }
             Err(FollowError::Store(error)) => return Err(error.into()),
             Err(FollowError::Chain(error)) => {
@@ -202,10 +199,7 @@ async fn restore_staging(store: &Store) -> Result<Staging, StoreError> {
     Ok(staging)
 }
 
-async fn all_notes(
-    store: &Store,
-    mut keys: std::ops::Range<Vec<u8>>,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+async fn all_notes(store: &Store, mut keys: std::ops::Range<Vec<u8>>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
     let mut all = Vec::new();
     loop {
         let page = store.notes(keys.clone(), PAGE).await?;

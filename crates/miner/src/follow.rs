@@ -33,7 +33,7 @@ const EVENTS_PER_UPDATE: usize = 512;
 const VOLUMES_PER_QUERY: usize = 256;
 /// Fragments that expire at once.
 const EXPIRE_MAX: usize = 256;
-/// Blocks between two looks for what has expired.
+/// Blocks between two looks at all logs, and for what has expired.
 const SWEEP_BLOCKS: u64 = 16;
 
 /// Following the chain cannot go on as it was.
@@ -60,10 +60,13 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Waits for a new block and follows up to it.
+    /// Waits for a new block, but for the first time, and follows up to it.
     pub(crate) async fn step(&mut self) -> Result<(), FollowError> {
-        let height = self.state.lock().height;
-        let head = self.chain.wait_above(height).await?;
+        let (height, has_begun) = {
+            let state = self.state.lock();
+            (state.height, state.has_begun())
+        };
+        let head = if has_begun { self.chain.wait_above(height).await? } else { self.chain.head().await? };
         self.follow(&head).await
     }
 
@@ -79,8 +82,13 @@ impl Follower {
             self.digest(events, to).await?;
         }
         self.state.lock().now_ms = head.timestamp_ms;
+        let is_time = head.height >= self.swept_at_height + SWEEP_BLOCKS;
+        if is_time {
+            // A node that told of no event at all must be found out too, and a log that nobody had be asked for again.
+            self.unchecked.extend(self.state.lock().volumes.keys());
+        }
         self.check_logs().await?;
-        if head.height >= self.swept_at_height + SWEEP_BLOCKS {
+        if is_time {
             self.swept_at_height = head.height;
             self.sweep(head).await?;
         }
@@ -183,22 +191,23 @@ impl Follower {
     async fn check_logs(&mut self) -> Result<(), FollowError> {
         for volume in std::mem::take(&mut self.unchecked) {
             let record = Network(&*self.chain).volume(volume).await?;
-            let (count, root, is_broken) = {
-                let state = self.state.lock();
-                let Some(log) = state.volumes.get(&volume) else { continue };
-                (log.stripe_count(), log.frontier.root(), log.is_broken)
-            };
-            if !is_broken && count < record.stripeCount {
-                // The chain is ahead of the blocks read so far.
-                self.unchecked.insert(volume);
-            } else if is_broken || count > record.stripeCount || root != record.stripesRoot {
-                if let Some(log) = self.state.lock().volumes.get_mut(&volume) {
-                    log.is_broken = true;
-                }
-                tracing::warn!(volume, "the log differs from the chain's: reading it anew");
-                if !self.resync(volume).await? {
+            // What was read is the state at this height or before.
+            let read_at_height = self.chain.head().await?.height;
+            let is_good = {
+                let mut state = self.state.lock();
+                let is_behind = state.height < read_at_height;
+                let Some(log) = state.volumes.get_mut(&volume) else { continue };
+                if is_behind && !log.is_broken && log.stripe_count() < record.stripeCount {
                     self.unchecked.insert(volume);
+                    continue;
                 }
+                let is_same = log.stripe_count() == record.stripeCount && log.frontier.root() == record.stripesRoot;
+                log.is_broken = log.is_broken || !is_same;
+                !log.is_broken
+            };
+            if !is_good {
+                tracing::warn!(volume, "the log differs from the chain's: reading it anew");
+                self.resync(volume).await?;
             }
         }
         Ok(())

@@ -23,8 +23,8 @@ const LEAVES_TIMEOUT: Duration = Duration::from_secs(10);
 const LEAVES_PER_UPDATE: usize = 1024;
 
 impl Follower {
-    /// Reads the log anew; false if nobody has one that makes the chain's root.
-    pub(crate) async fn resync(&mut self, volume: u32) -> Result<bool, FollowError> {
+    /// Reads the log anew; it stays broken if nobody has one that makes the chain's root.
+    pub(crate) async fn resync(&mut self, volume: u32) -> Result<(), FollowError> {
         let record = Network(&*self.chain).volume_with_members(volume).await?;
         let height = self.state.lock().height;
         let leaves = match self.leaves_of_events(&record).await {
@@ -37,10 +37,9 @@ impl Follower {
         };
         let Some(leaves) = leaves else {
             tracing::error!(volume, height, "neither the node nor a member has the log that the chain commits to");
-            return Ok(false);
+            return Ok(());
         };
-        self.replace_log(volume, &leaves).await?;
-        Ok(true)
+        self.replace_log(volume, &leaves).await
     }
 
     async fn leaves_of_events(&self, record: &OpenVolume) -> Result<Option<Vec<StripeLeaf>>, ChainError> {

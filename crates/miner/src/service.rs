@@ -22,6 +22,8 @@ use transport::{
 };
 use types::{ChainSpec, ReceiptKey};
 
+/// How often a lease is read anew because commits came between.
+const RESERVE_ATTEMPTS: usize = 4;
 /// When to ask again if something is under way.
 const RETRY_AFTER_MS: u32 = 200;
 
@@ -47,6 +49,12 @@ pub(crate) fn chain_refusal(error: ChainError) -> Refusal {
 
 pub(crate) fn store_refusal(error: store::StoreError) -> Refusal {
     unavailable("the store has failed")(&error)
+}
+
+/// A lease with room, as of a number of moves out of staging.
+struct Room {
+    lease: Lease,
+    moves: u64,
 }
 
 /// Answers the peers of one miner.
@@ -97,14 +105,8 @@ impl MinerService {
             return refuse(WrongFragment, "the bytes do not match the fragment root");
         }
         let key = FragmentKey { segment: header.segment, volume: header.volume };
-        let lease = self.check_room(&header).await?;
-        let bytes = header.fragment_bytes();
-        let reserved = self.state.lock().staging.reserve(key, header.permit.territory, bytes, lease.column_bytes);
-        match reserved {
-            Ok(()) => {}
-            Err(ReserveError::Durable) => return Ok(()),
-            Err(ReserveError::InProgress) => return busy("the same fragment is on its way to the disk"),
-            Err(ReserveError::Exceeded { .. }) => return refuse(LeaseExceeded, "other requests took the lease"),
+        if !self.reserve(key, &header).await? {
+            return Ok(());
         }
         let fragment = NewFragment {
             key,
@@ -130,6 +132,26 @@ impl MinerService {
         self.state.lock().staging.is_durable(&key, header.permit.territory)
     }
 
+    /// Takes room for a fragment; false if it is here.
+    async fn reserve(&self, key: FragmentKey, header: &StageHeader) -> Result<bool, Refusal> {
+        for _ in 0..RESERVE_ATTEMPTS {
+            let room = self.check_room(header).await?;
+            let mut state = self.state.lock();
+            // A lease that was read before a commit was followed has been drawn on since.
+            if state.moves != room.moves {
+                continue;
+            }
+            let (territory, bytes) = (header.permit.territory, header.fragment_bytes());
+            return match state.staging.reserve(key, territory, bytes, room.lease.column_bytes) {
+                Ok(()) => Ok(true),
+                Err(ReserveError::Durable) => Ok(false),
+                Err(ReserveError::InProgress) => busy("the same fragment is on its way to the disk"),
+                Err(ReserveError::Exceeded { .. }) => refuse(LeaseExceeded, "other requests took the lease"),
+            };
+        }
+        busy("commits follow each other too quickly")
+    }
+
     /// What the header says must fit this miner's seat and the segment.
     fn check_header(&self, header: &StageHeader) -> Result<(), Refusal> {
         let (seat, profile) = self.membership(header.volume)?;
@@ -151,10 +173,12 @@ impl MinerService {
     /// The seat of this miner in a volume, and the volume's code.
     pub(crate) fn membership(&self, volume: u32) -> Result<(u16, types::Profile), Refusal> {
         let state = self.state.lock();
+        if !state.has_begun() {
+            return busy("the miner is starting");
+        }
         match state.volumes.get(&volume) {
             Some(log) if log.is_broken => refuse(Unavailable, "the volume's log is being read anew"),
             Some(log) => Ok((log.seat, log.profile)),
-            None if state.miner == 0 || state.height == 0 => busy("the miner is starting"),
             None => refuse(NotMember, "this miner is no member of the volume"),
         }
     }
@@ -179,24 +203,25 @@ impl MinerService {
     }
 
     /// Whether lease and disk have room for a fragment now; asks the chain anew before it says no.
-    async fn check_room(&self, header: &StageHeader) -> Result<Lease, Refusal> {
+    async fn check_room(&self, header: &StageHeader) -> Result<Room, Refusal> {
         let bytes = header.fragment_bytes();
         if bytes > self.store.free_bytes().map_err(store_refusal)? {
             return refuse(NoSpace, "the disk is full");
         }
-        let (territory, volume) = (header.permit.territory, header.volume);
+        let account = Account { territory: header.permit.territory, volume: header.volume };
         let mut refusal = Refusal::new(NoLease, "the territory has no lease on the volume");
         for freshness in [Freshness::Remembered, Freshness::New] {
-            let lease = self.views.lease(territory, volume, freshness).await.map_err(chain_refusal)?;
+            let moves = self.state.lock().moves;
+            let lease = self.views.lease(account, moves, freshness).await.map_err(chain_refusal)?;
             let (now_ms, staged_bytes) = {
                 let state = self.state.lock();
-                (state.now_ms, state.staging.bytes(Account { territory, volume }))
+                (state.now_ms, state.staging.bytes(account))
             };
             if lease.until_ms <= now_ms {
                 continue;
             }
             if staged_bytes.saturating_add(bytes) <= lease.column_bytes {
-                return Ok(lease);
+                return Ok(Room { lease, moves });
             }
             refusal = Refusal::new(LeaseExceeded, format!("{staged_bytes} bytes of {} are staged", lease.column_bytes));
         }

@@ -40,11 +40,7 @@ pub struct Keys {
 
 /// Brings the chain's record in line with the configuration, waiting for funds and for the node as long as it takes.
 /// Returns the number of the miner.
-pub(crate) async fn set_up(
-    chain: &Arc<dyn ChainApi>,
-    config: &MinerConfig,
-    keys: &Keys,
-) -> Result<u32, MinerError> {
+pub(crate) async fn set_up(chain: &Arc<dyn ChainApi>, config: &MinerConfig, keys: &Keys) -> Result<u32, MinerError> {
     let sender = Sender::new(chain.clone(), keys.operator.clone());
     let mut told = String::new();
     loop {

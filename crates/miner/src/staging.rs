@@ -129,12 +129,7 @@ impl Staging {
 
     /// Chooses what may go at `height`: under no receipt that counts, and of an account whose lease is over; at most
     /// `limit`. It counts as staged no more, and as on its way until it is [removed](Self::remove).
-    pub(crate) fn expire(
-        &mut self,
-        height: u64,
-        is_over: impl Fn(&Account) -> bool,
-        limit: usize,
-    ) -> Vec<FragmentKey> {
+    pub(crate) fn expire(&mut self, height: u64, is_over: impl Fn(&Account) -> bool, limit: usize) -> Vec<FragmentKey> {
         let may_go = |(key, fragment): &(&FragmentKey, &Fragment)| {
             let account = Account { territory: fragment.territory, volume: key.volume };
             fragment.durable && fragment.hold_until_height < height && is_over(&account)

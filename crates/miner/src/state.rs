@@ -90,15 +90,22 @@ pub(crate) struct State {
     pub(crate) miner: u32,
     /// Height that was followed to.
     pub(crate) height: u64,
-    /// Time of the newest block seen.
+    /// Time of the newest block seen; zero before the first since the start.
     pub(crate) now_ms: u64,
     pub(crate) volumes: BTreeMap<u32, VolumeLog>,
     pub(crate) staging: Staging,
+    /// Counts what has moved fragments out of staging: a lease that was read before is read anew.
+    pub(crate) moves: u64,
     /// Stripes in the log whose fragment is not here, by position. Repair begins here.
     pub(crate) missing: HashMap<FragmentKey, u32>,
 }
 
 impl State {
+    /// Whether the chain has been followed since the start: before that, nothing is judged.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.now_ms > 0
+    }
+
     /// Plans what to do about events, in their order. `held` are the fragments here that releases among them name.
     pub(crate) fn plan(&self, events: &[Event], held: &HashMap<FragmentKey, Held>) -> Step {
         let mut step = Step::default();
@@ -182,6 +189,7 @@ impl State {
     /// Follows a step that has been written.
     pub(crate) fn apply(&mut self, step: Step) {
         self.volumes.extend(step.volumes);
+        self.moves += u64::from(!step.kept.is_empty() || !step.removed.is_empty());
         for key in step.kept.into_iter().chain(step.removed) {
             self.staging.remove(&key);
         }

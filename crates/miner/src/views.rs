@@ -1,5 +1,6 @@
 //! Remember for a moment what the chain said, so that a burst of requests asks once.
 
+use crate::staging::Account;
 use alloy_primitives::{Address, B256, Signature};
 use client::chain::{ChainApi, ChainError, Network};
 use parking_lot::Mutex;
@@ -55,7 +56,7 @@ impl<K: Eq + Hash, V: Copy> Memory<K, V> {
 pub(crate) struct Views {
     chain: Arc<dyn ChainApi>,
     owners: Memory<u64, Address>,
-    leases: Memory<(u64, u32), Lease>,
+    leases: Memory<(Account, u64), Lease>,
     /// Who signed a permit, by the permit and the signature: to recover it costs more than to hash it.
     signers: Memory<(B256, [u8; 65]), Option<Address>>,
 }
@@ -77,14 +78,15 @@ impl Views {
         }
     }
 
-    /// The lease of a territory on a volume.
-    pub(crate) async fn lease(&self, territory: u64, volume: u32, freshness: Freshness) -> Result<Lease, ChainError> {
-        if let Some(lease) = self.leases.recall(&(territory, volume), freshness) {
+    /// The lease of a territory on a volume. What was remembered before fragments moved out of staging (`moves`) does
+    /// not count: the commit that moved them has drawn on the lease.
+    pub(crate) async fn lease(&self, account: Account, moves: u64, freshness: Freshness) -> Result<Lease, ChainError> {
+        if let Some(lease) = self.leases.recall(&(account, moves), freshness) {
             return Ok(lease);
         }
-        let lease = Network(&*self.chain).lease(territory, volume).await?;
+        let lease = Network(&*self.chain).lease(account.territory, account.volume).await?;
         let lease = Lease { column_bytes: lease.columnBytes, until_ms: lease.untilMs };
-        Ok(self.leases.learn((territory, volume), lease))
+        Ok(self.leases.learn((account, moves), lease))
     }
 
     /// Who signed a permit.

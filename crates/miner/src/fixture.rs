@@ -1,0 +1,332 @@
+//! Set up a network in this process: the real protocol modules, real miners on disks in memory, one uploader.
+
+use crate::{Keys, Miner, MinerConfig, MinerHandle};
+use alloy_primitives::{Address, B256, U256};
+use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
+use client::{
+    Sender,
+    chain::{ChainApi, MemoryChain, Network},
+};
+use std::{sync::Arc, time::Duration};
+use store::{MemoryDisk, Store, StoreConfig};
+use transport::{
+    Fragment, MemoryNetwork, MemoryTransport, Refusal, RefusalReason, RequestError, Sign, SignSegment, Stage,
+    StageHeader, Transport,
+};
+use types::{
+    ChainSpec, Profile, ReceiptKey, ReceiptSignature, SegmentId, StripeLeaf,
+    abi::{Batch, ITerritories, IVolumes, Leaf, Release, Stripe, TERRITORIES, VOLUMES},
+    merkle::{self, LOG_DEPTH, Tree},
+    permit::{self, Permit},
+    segment::{FragmentProof, segment_id},
+    spec::{Allocation, StorageSpec, ValidatorSpec},
+};
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+/// Bytes of the fragments that segments here have.
+pub(crate) const FRAGMENT_BYTES: u64 = 64 << 10;
+const LENGTH: u64 = 100_000;
+const PROFILE: Profile = Profile::Devnet;
+
+/// A network of miners with one open volume.
+pub(crate) struct Net {
+    pub(crate) chain: Arc<MemoryChain>,
+    pub(crate) network: MemoryNetwork,
+    pub(crate) disks: Vec<MemoryDisk>,
+    pub(crate) miners: Vec<MinerHandle>,
+    pub(crate) owner: Sender,
+    pub(crate) uploader: MemoryTransport,
+    pub(crate) territory: u64,
+}
+
+/// A segment whose fragments belong together, though no code made them.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    pub(crate) id: SegmentId,
+    pub(crate) fragments_root: B256,
+    pub(crate) fragments: Vec<(FragmentProof, Fragment)>,
+}
+
+impl Segment {
+    pub(crate) fn new(number: u8) -> Self {
+        let make =
+            |seat: u8| -> Vec<u8> { (0..FRAGMENT_BYTES).map(|i| (i % 251) as u8 ^ number ^ seat << 5).collect() };
+        let fragments: Vec<_> = (0..PROFILE.total() as u8).map(|seat| Fragment::new(make(seat).into())).collect();
+        let roots: Vec<_> = fragments.iter().map(Fragment::root).collect();
+        let tree = Tree::new(&roots);
+        let proof = |index: usize| FragmentProof {
+            index: index as u16,
+            root: roots[index],
+            path: tree.path(index).expect("within the tree"),
+        };
+        let fragments = fragments.into_iter().enumerate().map(|(seat, fragment)| (proof(seat), fragment)).collect();
+        Self { id: segment_id(PROFILE, LENGTH, &tree.root()), fragments_root: tree.root(), fragments }
+    }
+}
+
+pub(crate) fn signer(name: &str) -> PrivateKeySigner {
+    PrivateKeySigner::from_bytes(&B256::from(*blake3::hash(name.as_bytes()).as_bytes())).expect("a key")
+}
+
+pub(crate) fn operator(index: usize) -> PrivateKeySigner {
+    signer(&format!("operator {index}"))
+}
+
+pub(crate) fn peer(index: usize) -> B256 {
+    B256::repeat_byte(index as u8 + 1)
+}
+
+pub(crate) fn keys(index: usize) -> Keys {
+    Keys { operator: operator(index), receipt: ReceiptKey::derive(&[index as u8 + 1; 32]) }
+}
+
+pub(crate) fn config(index: usize) -> MinerConfig {
+    MinerConfig { region: "DE".into(), lots: 4, endpoint: MemoryNetwork::endpoint(peer(index)) }
+}
+
+fn spec(accounts: Vec<Address>) -> ChainSpec {
+    let storage = StorageSpec { slot_bytes: 128 << 10, lot_slots: 64, open_target: 2, ..StorageSpec::devnet() };
+    let balance = U256::from(10).pow(U256::from(27));
+    let validator =
+        ValidatorSpec { public_key: B256::repeat_byte(1), beneficiary: Address::ZERO, address: "127.0.0.1:1".into() };
+    ChainSpec {
+        name: "test".into(),
+        chain_id: 7_331,
+        genesis_timestamp_ms: 1_750_000_000_000,
+        heartbeat_ms: 1_000,
+        block_interval_min_ms: 100,
+        clock_drift_max_ms: 500,
+        timestamp_step_max_ms: 60_000,
+        gas_limit: 60_000_000,
+        base_fee_min: 1_000,
+        storage,
+        validators: vec![validator],
+        sharing: Default::default(),
+        alloc: accounts.into_iter().map(|address| Allocation { address, balance }).collect(),
+    }
+}
+
+/// A chain on which these accounts have funds. Blocks come with transactions and on demand, never by themselves.
+pub(crate) fn chain(accounts: Vec<Address>) -> Arc<MemoryChain> {
+    Arc::new(MemoryChain::new(spec(accounts), Duration::from_secs(1 << 30)))
+}
+
+pub(crate) fn open(disk: &MemoryDisk) -> Store {
+    Store::open(disk.clone(), StoreConfig { capacity_bytes: 1 << 30 }).expect("the disk works").0
+}
+
+pub(crate) async fn start(
+    chain: Arc<dyn ChainApi>,
+    network: &MemoryNetwork,
+    disk: &MemoryDisk,
+    index: usize,
+) -> MinerHandle {
+    let transport = network.join(peer(index));
+    let started = Miner::start(config(index), chain, Arc::new(transport.clone()), open(disk), keys(index)).await;
+    let miner = started.expect("the store is intact");
+    transport.serve(miner.service());
+    miner
+}
+
+impl Net {
+    /// Eight miners, two open volumes, and a territory.
+    pub(crate) async fn new() -> Self {
+        let owner = signer("owner");
+        let accounts = (0..8).map(operator).chain([owner.clone()]).map(|signer| signer.address());
+        let chain = chain(accounts.collect());
+        let network = MemoryNetwork::new();
+        let (mut disks, mut miners) = (Vec::new(), Vec::new());
+        for index in 0..8 {
+            disks.push(MemoryDisk::new(4 << 30));
+            let mut miner = start(chain.clone(), &network, &disks[index], index).await;
+            miner.registered().await.expect("it has funds");
+            miners.push(miner);
+        }
+        while Network(&*chain).open_volumes(0).await.expect("answers").len() < 2 {
+            chain.advance();
+        }
+        let sender = Sender::new(chain.clone(), owner);
+        let size = 1 << 30;
+        let price = Network(&*chain).quote(size, 30).await.expect("answers");
+        sender.call(TERRITORIES, price, &ITerritories::buyCall { size, daysCount: 30 }).await.expect("buys");
+        let uploader = network.join(B256::repeat_byte(0xcc));
+        let mut net = Self { chain, network, disks, miners, owner: sender, uploader, territory: 1 };
+        net.settle().await;
+        net
+    }
+
+    /// Waits until every miner knows the newest block.
+    pub(crate) async fn settle(&mut self) {
+        let height = self.chain.head().await.expect("answers").height;
+        for miner in &mut self.miners {
+            miner.followed(height).await.expect("it runs");
+        }
+    }
+
+    /// Makes blocks.
+    pub(crate) async fn advance(&mut self, blocks: u64) {
+        for _ in 0..blocks {
+            self.chain.advance();
+        }
+        self.settle().await;
+    }
+
+    /// Kills a miner, loses what its disk had not synced, and starts it again.
+    pub(crate) async fn crash(&mut self, index: usize, seed: u64) {
+        let survivor = self.disks[index].after_crash(seed);
+        self.disks[index] = survivor;
+        let again = start(self.chain.clone(), &self.network, &self.disks[index], index).await;
+        std::mem::replace(&mut self.miners[index], again).stop().await;
+        self.settle().await;
+    }
+
+    pub(crate) async fn height(&self) -> u64 {
+        self.chain.head().await.expect("answers").height
+    }
+
+    /// The miner in a seat, by its place here.
+    pub(crate) async fn member(&self, volume: u32, seat: usize) -> usize {
+        Network(&*self.chain).volume(volume).await.expect("answers").miners[seat] as usize - 1
+    }
+
+    pub(crate) async fn lease(&mut self, volume: u32, column_bytes: u64, for_ms: u64) {
+        let until_ms = self.chain.head().await.expect("answers").timestamp_ms + for_ms;
+        let call = IVolumes::leaseCall {
+            territory: self.territory,
+            volumes: vec![volume],
+            columnBytes: column_bytes,
+            untilMs: until_ms,
+        };
+        self.owner.call(VOLUMES, U256::ZERO, &call).await.expect("leases");
+        self.settle().await;
+    }
+
+    /// A request to stage that breaks no rule.
+    pub(crate) fn stage_request(&self, volume: u32, segment: &Segment, seat: usize) -> Stage {
+        let permit = Permit { territory: self.territory, uploader: self.uploader.id(), expiresMs: u64::MAX };
+        let (proof, fragment) = segment.fragments[seat].clone();
+        let signature = sign_permit(self.owner.signer(), &permit);
+        let (segment, profile, length) = (segment.id, PROFILE, LENGTH);
+        Stage { header: StageHeader { permit, signature, volume, segment, profile, length, proof }, fragment }
+    }
+
+    pub(crate) async fn send(&self, to: usize, stage: Stage) -> Result<(), RequestError> {
+        let endpoint = MemoryNetwork::endpoint(peer(to));
+        self.uploader.stage(&endpoint, stage.header, stage.fragment, DEADLINE).await
+    }
+
+    pub(crate) async fn stage(&self, volume: u32, segment: &Segment, seat: usize) -> Result<(), RequestError> {
+        let to = self.member(volume, seat).await;
+        self.send(to, self.stage_request(volume, segment, seat)).await
+    }
+
+    pub(crate) fn sign_request(&self, volume: u32, sequence: u64, expires: u64, segments: &[&Segment]) -> Sign {
+        let segment = |segment: &&Segment| SignSegment {
+            segment: segment.id,
+            fragments_root: segment.fragments_root,
+            length: LENGTH,
+        };
+        let segments = segments.iter().map(segment).collect();
+        Sign { volume, territory: self.territory, sequence, expires_at_height: expires, segments }
+    }
+
+    pub(crate) async fn sign(&self, seat: usize, sign: Sign) -> Result<ReceiptSignature, RequestError> {
+        let endpoint = MemoryNetwork::endpoint(peer(self.member(sign.volume, seat).await));
+        let bytes = self.uploader.sign(&endpoint, sign, DEADLINE).await?;
+        Ok(ReceiptSignature::from_bytes(&bytes).expect("a signature"))
+    }
+
+    /// Receipts of these seats, as a batch to commit.
+    pub(crate) async fn batch(
+        &self,
+        seats: &[usize],
+        volume: u32,
+        sequence: u64,
+        expires: u64,
+        segments: &[&Segment],
+    ) -> Batch {
+        let (mut signers, mut signatures) = (0u8, Vec::new());
+        for seat in seats {
+            let sign = self.sign_request(volume, sequence, expires, segments);
+            signatures.push(self.sign(*seat, sign).await.expect("signs"));
+            signers |= 1 << seat;
+        }
+        let stripe = |segment: &&Segment| Stripe { fragmentsRoot: segment.fragments_root, length: LENGTH };
+        Batch {
+            volume,
+            territory: self.territory,
+            sequence,
+            expiresAtHeight: expires,
+            stripes: segments.iter().map(stripe).collect(),
+            signers: vec![signers].into(),
+            signature: ReceiptSignature::aggregate(&signatures).expect("some").to_bytes().to_vec().into(),
+        }
+    }
+
+    pub(crate) async fn commit(&mut self, batch: Batch) {
+        let batches = vec![batch];
+        let price = Network(&*self.chain).commit_price(&batches).await.expect("answers");
+        let call = IVolumes::commitCall { batches, roots: Vec::new() };
+        self.owner.call(VOLUMES, price, &call).await.expect("commits");
+        self.settle().await;
+    }
+
+    /// Stages with all these seats, signs and commits.
+    pub(crate) async fn put(&mut self, volume: u32, sequence: u64, segment: &Segment, seats: &[usize]) {
+        for seat in seats {
+            self.stage(volume, segment, *seat).await.expect("stages");
+        }
+        let expires = self.height().await + 100;
+        let batch = self.batch(seats, volume, sequence, expires, &[segment]).await;
+        self.commit(batch).await;
+    }
+
+    /// The leaves of a volume as a member tells them.
+    pub(crate) async fn leaves(&self, volume: u32, seat: usize) -> Vec<StripeLeaf> {
+        let endpoint = MemoryNetwork::endpoint(peer(self.member(volume, seat).await));
+        let query = transport::LeavesQuery { volume, from: 0, limit: 100 };
+        self.uploader.leaves(&endpoint, query, DEADLINE).await.expect("answers")
+    }
+
+    pub(crate) async fn release(&mut self, volume: u32, index: u32) {
+        let leaves = self.leaves(volume, 0).await;
+        let leaf = leaves[index as usize];
+        let leaf = Leaf {
+            segment: leaf.segment,
+            territory: leaf.territory,
+            offset: leaf.offset,
+            fragmentBytes: leaf.fragment_bytes,
+            length: leaf.length,
+            committedAtMs: leaf.committed_at_ms,
+            termEndMs: leaf.term_end_ms,
+        };
+        let stripes = vec![Release { index, leaf, path: path(&leaves, index as usize) }];
+        self.owner.call(VOLUMES, U256::ZERO, &IVolumes::releaseCall { volume, stripes }).await.expect("releases");
+        self.settle().await;
+    }
+}
+
+pub(crate) fn sign_permit(signer: &PrivateKeySigner, permit: &Permit) -> alloy_primitives::Signature {
+    signer.sign_hash_sync(&permit::signing_hash(permit, 7_331)).expect("a local key signs")
+}
+
+/// The siblings of a leaf in a log.
+fn path(leaves: &[StripeLeaf], mut index: usize) -> [B256; LOG_DEPTH] {
+    let mut level: Vec<B256> = leaves.iter().map(|leaf| merkle::leaf(&leaf.hash())).collect();
+    std::array::from_fn(|height| {
+        let empty = merkle::EMPTY[height];
+        let sibling = level.get(index ^ 1).copied().unwrap_or(empty);
+        level = level.chunks(2).map(|pair| merkle::node(&pair[0], pair.get(1).unwrap_or(&empty))).collect();
+        index /= 2;
+        sibling
+    })
+}
+
+/// The reason of a refusal.
+pub(crate) fn reason<T: std::fmt::Debug>(answer: Result<T, RequestError>) -> RefusalReason {
+    match answer {
+        Err(RequestError::Refused(Refusal { reason, .. })) => reason,
+        other => panic!("{other:?} is no refusal"),
+    }
+}
