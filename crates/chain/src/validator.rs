@@ -22,10 +22,10 @@ use commonware_runtime::{
 };
 use commonware_utils::{TryCollect as _, ordered::Set};
 use execution::{Executor, next_base_fee};
-use futures::future::{Either, select};
+use futures::future::{BoxFuture, Either, select};
 use light::consensus::{PublicKey, Scheme, decode_public_key, decode_sharing, encode_public_key, namespace};
 use mempool::{Mempool, MempoolConfig};
-use std::{net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 use types::ChainSpec;
 
@@ -73,8 +73,15 @@ pub enum RunError {
 pub fn run<F, Fut>(config: ValidatorConfig, serve: F) -> Result<(), RunError>
 where
     F: FnOnce(Node) -> Fut + Send + 'static,
-    Fut: Future<Output = ()> + Send,
+    Fut: Future<Output = ()> + Send + 'static,
 {
+    run_boxed(config, Box::new(|node| Box::pin(serve(node))))
+}
+
+/// What serves a node, behind a pointer: so the whole engine is compiled here once, not by everyone who runs it.
+type Serve = Box<dyn FnOnce(Node) -> BoxFuture<'static, ()> + Send>;
+
+fn run_boxed(config: ValidatorConfig, serve: Serve) -> Result<(), RunError> {
     let scheme = scheme(&config.spec, &config.share)?;
     let runtime = Config::new()
         .with_storage_directory(config.data.join("consensus"))
@@ -82,7 +89,7 @@ where
         .with_tcp_nodelay(Some(true));
     Runner::new(runtime).start(|context| async move {
         let (node, engine) = start(context, config, scheme).await?;
-        match select(pin!(serve(node)), engine).await {
+        match select(serve(node), engine).await {
             Either::Left(_) => Ok(()),
             Either::Right(_) => Err(RunError::Stopped),
         }
