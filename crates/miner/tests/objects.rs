@@ -1,0 +1,97 @@
+//! Put and get objects with the real client, against real miners on disks in memory.
+
+use alloy_primitives::{Address, B256, U256};
+use alloy_signer_local::PrivateKeySigner;
+use client::{
+    ChainApi, Client, ClientConfig, PutOptions, Source,
+    chain::{MemoryChain, Network},
+};
+use miner::{Keys, Miner, MinerConfig, MinerHandle};
+use std::{sync::Arc, time::Duration};
+use store::{MemoryDisk, Store, StoreConfig};
+use transport::{MemoryNetwork, memory::Behaviour};
+use types::{
+    ChainSpec, ReceiptKey,
+    spec::{Allocation, StorageSpec, ValidatorSpec},
+};
+
+const MINERS: usize = 8;
+/// Time between blocks while nothing is sent, for each that waits.
+const HEARTBEAT: Duration = Duration::from_millis(50);
+
+fn operator(index: usize) -> PrivateKeySigner {
+    PrivateKeySigner::from_bytes(&B256::repeat_byte(index as u8 + 1)).expect("a key")
+}
+
+fn peer(index: usize) -> B256 {
+    B256::repeat_byte(index as u8 + 1)
+}
+
+fn spec(accounts: impl Iterator<Item = Address>) -> ChainSpec {
+    let balance = U256::from(10).pow(U256::from(27));
+    let validator =
+        ValidatorSpec { public_key: B256::repeat_byte(1), beneficiary: Address::ZERO, address: "127.0.0.1:1".into() };
+    ChainSpec {
+        name: "test".into(),
+        chain_id: 7_331,
+        genesis_timestamp_ms: 1_750_000_000_000,
+        heartbeat_ms: 1_000,
+        block_interval_min_ms: 100,
+        clock_drift_max_ms: 500,
+        timestamp_step_max_ms: 60_000,
+        gas_limit: 60_000_000,
+        base_fee_min: 1_000,
+        storage: StorageSpec { slot_bytes: 128 << 10, lot_slots: 64, open_target: 2, ..StorageSpec::devnet() },
+        validators: vec![validator],
+        sharing: Default::default(),
+        alloc: accounts.map(|address| Allocation { address, balance }).collect(),
+    }
+}
+
+async fn start(chain: &Arc<MemoryChain>, network: &MemoryNetwork, disk: &MemoryDisk, index: usize) -> MinerHandle {
+    let transport = network.join(peer(index));
+    let (store, _) = Store::open(disk.clone(), StoreConfig { capacity_bytes: 1 << 30 }).expect("the disk works");
+    let config = MinerConfig { region: "DE".into(), lots: 4, endpoint: transport.endpoint() };
+    let keys = Keys { operator: operator(index), receipt: ReceiptKey::derive(&[index as u8 + 1; 32]) };
+    let miner = Miner::start(config, chain.clone(), Arc::new(transport.clone()), store, keys).await.expect("starts");
+    transport.serve(miner.service());
+    miner
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_survive_a_restart_of_all_miners_and_the_loss_of_half() {
+    let owner = client::Keys::devnet(0);
+    let accounts = (0..MINERS).map(|index| operator(index).address()).chain([owner.address()]);
+    let chain = Arc::new(MemoryChain::new(spec(accounts), HEARTBEAT));
+    let network = MemoryNetwork::new();
+    let disks: Vec<_> = (0..MINERS).map(|_| MemoryDisk::new(4 << 30)).collect();
+    let mut miners = Vec::new();
+    for (index, disk) in disks.iter().enumerate() {
+        miners.push(start(&chain, &network, disk, index).await);
+        miners[index].registered().await.expect("it has funds");
+    }
+    while Network(&*chain).open_volumes(0).await.expect("answers").len() < 2 {
+        chain.advance();
+    }
+    let transport = Arc::new(network.join(B256::repeat_byte(0xcc)));
+    let client = Client::new(chain.clone(), transport, owner, ClientConfig::default()).await.expect("connects");
+    let territory = client.buy_territory(1 << 30, 30).await.expect("buys");
+    client.create_bucket("bucket", territory).await.expect("creates");
+    let mut object = vec![0; 3_000_000];
+    blake3::Hasher::new().finalize_xof().fill(&mut object);
+    client.put("bucket", "key", Source::bytes(object.clone()), PutOptions::default()).await.expect("puts");
+
+    // All are killed, and lose what was not synced.
+    let height = chain.head().await.expect("answers").height;
+    let disks: Vec<_> = disks.iter().map(|disk| disk.after_crash(7)).collect();
+    for (index, disk) in disks.iter().enumerate() {
+        let again = start(&chain, &network, disk, index).await;
+        std::mem::replace(&mut miners[index], again).stop().await;
+        miners[index].followed(height).await.expect("it runs");
+    }
+    assert_eq!(client.read("bucket", "key", None).await.expect("reads"), object);
+    for index in 0..MINERS / 2 {
+        network.set_behaviour(peer(index), Behaviour::Gone);
+    }
+    assert_eq!(client.read("bucket", "key", None).await.expect("reads from the rest"), object);
+}
