@@ -178,7 +178,8 @@ fn runs(bucket: &Bucket, parts: &[Part], range: &Range<u64>) -> Result<Vec<Run>,
 fn part_runs(bucket: &Bucket, part: &Part, wanted: Range<u64>, runs: &mut Vec<Run>) -> Result<(), GetError> {
     let key = bucket.unwrap(part.key.as_bytes()).ok_or(GetError::Key)?;
     // Key and length determine the header, so that it need not be read.
-    let sealer = Sealer::new(&key, part.plain_length).map_err(|_| DecodeError("a part is too long"))
+    let sealer = Sealer::new(&key, part.plain_length)
+        .map_err(|_| DecodeError("a part is too long"))
         .map_err(IndexError::from)?;
     let opener = Arc::new(Opener::new(&key, sealer.header())?);
     let layout = opener.layout();

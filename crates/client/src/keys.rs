@@ -172,8 +172,8 @@ pub fn load_keystore(path: &Path, password: &str, index: u32) -> Result<Keys, Ke
 /// The account that a keystore is of, without its password.
 pub fn keystore_address(path: &Path) -> Result<Address, KeysError> {
     let text = fs::read(path).map_err(|error| file_error(path, &error))?;
-    let keystore: Keystore = serde_json::from_slice(&text)
-        .map_err(|_| KeysError::Malformed { path: path.display().to_string() })?;
+    let keystore: Keystore =
+        serde_json::from_slice(&text).map_err(|_| KeysError::Malformed { path: path.display().to_string() })?;
     Ok(keystore.address)
 }
 

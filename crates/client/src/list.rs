@@ -183,8 +183,7 @@ impl Client {
         let ask = |pages: &Pages| {
             let leaf = pages.leaf_at(root.page.tree, from)?;
             let (items, next) = leaf.unwrap_or_default();
-            let items: BTreeMap<Key, Value> =
-                items.iter().filter(|(key, _)| key >= from).cloned().collect();
+            let items: BTreeMap<Key, Value> = items.iter().filter(|(key, _)| key >= from).cloned().collect();
             Ok::<_, AskError<IndexError>>((items, next.cloned()))
         };
         let (mut items, next) = bucket.reader.with_pages(pages, ask).await?;

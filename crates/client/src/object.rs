@@ -239,10 +239,7 @@ pub(crate) fn part_lengths(assembler: &Assembler, size: u64) -> Vec<u64> {
 }
 
 /// The chunks of each segment of a part.
-fn segment_chunks(
-    assembler: &Assembler,
-    chunk_count: u64,
-) -> impl Iterator<Item = std::ops::Range<u64>> + use<> {
+fn segment_chunks(assembler: &Assembler, chunk_count: u64) -> impl Iterator<Item = std::ops::Range<u64>> + use<> {
     let each = chunks_per_segment(assembler);
     (0..chunk_count.div_ceil(each)).map(move |segment| segment * each..((segment + 1) * each).min(chunk_count))
 }

@@ -321,8 +321,7 @@ impl<'a> Put<'a> {
             return Ok(PutReport::default());
         }
         let changes = Changes { drafts, unused: std::mem::take(&mut self.unused), ..Changes::default() };
-        let update =
-            Update { bucket: &self.bucket, assembler: &mut assembler, progress: &self.options.progress };
+        let update = Update { bucket: &self.bucket, assembler: &mut assembler, progress: &self.options.progress };
         let Updated { root } = update.run(&changes).await?;
         if let Some(journal) = &self.journal {
             journal.remove()?;

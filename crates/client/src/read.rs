@@ -88,19 +88,14 @@ impl Fetcher {
         }
     }
 
-    async fn read_from(
-        &self,
-        volume: &OpenVolume,
-        segment: SegmentRef,
-        range: Range<u64>,
-    ) -> Result<Bytes, ReadError> {
+    async fn read_from(&self, volume: &OpenVolume, segment: SegmentRef, range: Range<u64>) -> Result<Bytes, ReadError> {
         let order = self.order(volume);
         let mut gather = Gather::new(volume.profile, segment.length.into(), range.clone(), order);
         let mut asked = FuturesUnordered::new();
         let mut reason = String::from("nobody could be asked");
         loop {
             match gather.poll() {
-                Step::Done => return Ok(assemble(&mut gather, volume.profile, segment, range).await),
+                Step::Done => return Ok(assemble(&mut gather, volume.profile, range).await),
                 Step::Failed { found, needed } => {
                     let (segment, volume) = (segment.id, volume.id);
                     return Err(ReadError::TooFewFragments { segment, volume, found, needed, reason });
@@ -187,17 +182,16 @@ impl Fetcher {
 }
 
 /// Joins the fragments, computing those that nobody sent.
-async fn assemble(gather: &mut Gather, profile: Profile, segment: SegmentRef, range: Range<u64>) -> Bytes {
-    let fragment_bytes = profile.fragment_bytes(segment.length.into());
+async fn assemble(gather: &mut Gather, profile: Profile, range: Range<u64>) -> Bytes {
     if let Some(work) = gather.missing_work() {
         let rebuilt = tokio::task::spawn_blocking(move || work.run(&code(profile))).await;
         gather.rebuilt(rebuilt.expect("rebuilding does not panic"));
     }
-    let mut pieces = gather.take_wanted();
-    if let [only] = pieces.as_mut_slice() {
-        return std::mem::take(only);
+    let mut pieces = gather.wanted();
+    if pieces.len() == 1 {
+        return pieces.remove(0);
     }
-    let mut joined = BytesMut::with_capacity((range.end - range.start).min(fragment_bytes * 256) as usize);
+    let mut joined = BytesMut::with_capacity((range.end - range.start) as usize);
     pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
     joined.freeze()
 }

@@ -73,8 +73,7 @@ impl Client {
             let leaves = self.leaves(&record).await?;
             let hashes: Vec<B256> = leaves.iter().map(StripeLeaf::hash).collect();
             let tree = Tree::new(&hashes);
-            let stripes: Vec<Release> =
-                positions.iter().filter_map(|index| release(&tree, &leaves, *index)).collect();
+            let stripes: Vec<Release> = positions.iter().filter_map(|index| release(&tree, &leaves, *index)).collect();
             let count = stripes.len();
             match self.sender().call(VOLUMES, U256::ZERO, &IVolumes::releaseCall { volume, stripes }).await {
                 Ok(_) => return Ok(count),

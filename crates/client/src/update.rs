@@ -5,7 +5,8 @@ use crate::{
     bucket::Bucket,
     chain::Network,
     index::{
-        Child, Condition, Conflict, Content, Extent, Item, Key, Op, Plan, PlanError, RootPage, SegmentRef, Usage, Value,
+        Child, Condition, Conflict, Content, Extent, Item, Key, Op, Plan, PlanError, RootPage, SegmentRef, Usage,
+        Value,
         entry::{PIECE_BYTES, encode_parts},
         page::{encode_inner, encode_leaf},
         plan,
@@ -136,8 +137,7 @@ impl Update<'_> {
     /// Segments of the newest changes that wait for their release and were released meanwhile.
     async fn released(&self, root: &Root) -> Result<Vec<Op>, UpdateError> {
         let unused = unused_in(&root.page.delta).take(UNUSED_CHECKED_MAX);
-        let calls: Vec<_> =
-            unused.map(|(segment, volume)| IVolumes::positionOfCall { volume, segment }).collect();
+        let calls: Vec<_> = unused.map(|(segment, volume)| IVolumes::positionOfCall { volume, segment }).collect();
         if calls.is_empty() {
             return Ok(Vec::new());
         }

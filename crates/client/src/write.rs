@@ -17,9 +17,7 @@ pub(crate) use commit::{CommitError, Committed};
 pub(crate) use encode::{Chunk, Filled};
 pub(crate) use stage::Staged;
 
-use crate::{
-    SendError, Sender, chain::ChainError, config::WriteConfig, directory::Directory, peers::Scoreboard,
-};
+use crate::{SendError, Sender, chain::ChainError, config::WriteConfig, directory::Directory, peers::Scoreboard};
 use alloy_primitives::{B256, Signature};
 use alloy_signer::SignerSync;
 use parking_lot::Mutex;
@@ -119,7 +117,8 @@ impl Session {
     /// A permit for our transport key that is good for a while.
     fn permit(&self, now_ms: u64) -> (Permit, Signature) {
         let mut known = self.permit.lock();
-        if let Some((permit, signature)) = known.as_ref().filter(|(permit, _)| permit.expiresMs > now_ms + PERMIT_LEFT_MS)
+        if let Some((permit, signature)) =
+            known.as_ref().filter(|(permit, _)| permit.expiresMs > now_ms + PERMIT_LEFT_MS)
         {
             return (permit.clone(), *signature);
         }
@@ -131,4 +130,3 @@ impl Session {
         (permit, signature)
     }
 }
-

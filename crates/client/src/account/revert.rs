@@ -51,9 +51,9 @@ fn territories(error: Territories) -> String {
             "territory {territory} has {bytesFree} billed bytes free and {bytesNeeded} are needed: buy more with \
              `cess territory buy`"
         ),
-        Territories::TerritoryExpired(TerritoryExpired { territory, paidUntilMs }) => format!(
-            "territory {territory} is paid until {paidUntilMs} ms, too short for the minimum term: extend it"
-        ),
+        Territories::TerritoryExpired(TerritoryExpired { territory, paidUntilMs }) => {
+            format!("territory {territory} is paid until {paidUntilMs} ms, too short for the minimum term: extend it")
+        }
     }
 }
 
@@ -62,9 +62,9 @@ fn volumes(error: Volumes) -> String {
     match error {
         Volumes::UnknownVolume(UnknownVolume { volume }) => format!("volume {volume} does not exist"),
         Volumes::VolumeClosed(VolumeClosed { volume }) => format!("volume {volume} takes no writes: use another"),
-        Volumes::VolumeFull(VolumeFull { volume, bytesFree, bytesNeeded }) => format!(
-            "volume {volume} has {bytesFree} bytes free per member and {bytesNeeded} are needed: use another"
-        ),
+        Volumes::VolumeFull(VolumeFull { volume, bytesFree, bytesNeeded }) => {
+            format!("volume {volume} has {bytesFree} bytes free per member and {bytesNeeded} are needed: use another")
+        }
         Volumes::InvalidLease(InvalidLease {}) => "the lease is empty, too long or names no volume".into(),
         Volumes::InvalidBatch(InvalidBatch {}) => "a batch of the commit is malformed".into(),
         Volumes::InvalidStripe(InvalidStripe { position }) => format!("stripe {position} of the commit is malformed"),
@@ -101,7 +101,9 @@ fn buckets(error: Buckets) -> String {
         Buckets::UnknownBucket(UnknownBucket { bucket }) => {
             format!("bucket {bucket} does not exist: create it with `cess bucket create`")
         }
-        Buckets::BucketExists(BucketExists { bucket }) => format!("bucket {bucket} exists already: choose another name"),
+        Buckets::BucketExists(BucketExists { bucket }) => {
+            format!("bucket {bucket} exists already: choose another name")
+        }
         Buckets::NotBucketOwner(NotBucketOwner { bucket, caller }) => {
             format!("bucket {bucket} does not belong to {caller}: use the owner's keystore")
         }

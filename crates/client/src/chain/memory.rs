@@ -3,9 +3,7 @@
 //! Every transaction makes a block at once; while nothing is sent, somebody who waits makes one each heartbeat. There
 //! are no fees, no contracts and no proofs.
 
-use super::{
-    AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, TransactionReceipt,
-};
+use super::{AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, TransactionReceipt};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use async_trait::async_trait;
@@ -113,7 +111,8 @@ impl MemoryChain {
             data: envelope.input().clone(),
         };
         let intrinsic = intrinsic_gas(&call.data);
-        let (succeeded, gas_used) = match run(&mut state.world, &self.modules, &call, envelope.gas_limit() - intrinsic) {
+        let (succeeded, gas_used) = match run(&mut state.world, &self.modules, &call, envelope.gas_limit() - intrinsic)
+        {
             (Ok(_), gas) => (true, gas),
             (Err(_), gas) => (false, gas),
         };

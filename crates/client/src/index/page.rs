@@ -333,3 +333,6 @@ fn read_delta(reader: &mut Reader<'_>, own: SegmentRef) -> Result<BTreeMap<Key, 
     }
     Ok(delta)
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,9 @@ pub struct Rewrite {
 /// A change of one key: a value, or a removal.
 pub type Change = (Key, Option<Value>);
 
+/// Items of a leaf, and the first key after it.
+type Leaf<'a> = (&'a [Item], Option<&'a Key>);
+
 impl Pages {
     /// Adds a page.
     pub fn add(&mut self, extent: Extent, page: Arc<Page>) {
@@ -79,10 +82,9 @@ impl Pages {
     /// The parts of a list in pieces.
     pub fn list(&self, pieces: &[Extent], size: u64) -> Result<&[Part], Missing> {
         let known = pieces.first().and_then(|first| self.lists.get(first));
-        known.map(|parts| parts.as_slice()).ok_or_else(|| Missing {
-            lists: vec![(pieces.to_vec(), size)],
-            ..Missing::default()
-        })
+        known
+            .map(|parts| parts.as_slice())
+            .ok_or_else(|| Missing { lists: vec![(pieces.to_vec(), size)], ..Missing::default() })
     }
 
     fn page(&self, extent: &Extent, height: u8) -> Result<&Page, Missing> {
@@ -97,11 +99,7 @@ impl Pages {
     }
 
     /// The leaf that holds `key` if any does, and the first key after the leaf.
-    pub fn leaf_at(
-        &self,
-        tree: Option<(Extent, u8)>,
-        key: &Key,
-    ) -> Result<Option<(&[Item], Option<&Key>)>, Missing> {
+    pub fn leaf_at(&self, tree: Option<(Extent, u8)>, key: &Key) -> Result<Option<Leaf<'_>>, Missing> {
         let Some((mut extent, mut height)) = tree else { return Ok(None) };
         let mut next = None;
         loop {
@@ -311,4 +309,4 @@ fn group<T>(items: Vec<T>, share: usize, bytes_of: impl Fn(&T) -> usize) -> Vec<
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -35,8 +35,8 @@ pub(super) struct Gather {
     data: u16,
     /// The part wanted of each data fragment that is wanted.
     wanted: BTreeMap<u16, Range<u64>>,
-    /// What arrived, by seat: one range each, the largest.
-    have: BTreeMap<u16, (Range<u64>, Bytes)>,
+    /// What arrived, by seat.
+    have: BTreeMap<u16, Vec<(Range<u64>, Bytes)>>,
     /// Seats that were asked and have not answered.
     asked: BTreeMap<u16, Range<u64>>,
     /// Seats that will not be asked again.
@@ -70,7 +70,7 @@ impl Gather {
         // Fragments behind the segment's end are zeros: nobody need be asked for them.
         let zeros = length.div_ceil(fragment_bytes)..u64::from(profile.data());
         let zero = Bytes::from(if zeros.is_empty() { Vec::new() } else { vec![0; fragment_bytes as usize] });
-        let have = zeros.map(|index| (index as u16, (0..fragment_bytes, zero.clone()))).collect();
+        let have = zeros.map(|index| (index as u16, vec![(0..fragment_bytes, zero.clone())])).collect();
         Self {
             data: profile.data(),
             wanted: (first..=last).map(part).collect(),
@@ -95,7 +95,7 @@ impl Gather {
         let columns = self.columns();
         let Some(columns) = columns else { return Step::Done };
         let needed = usize::from(self.data);
-        let found = self.have.values().filter(|(range, _)| covers(range, &columns)).count();
+        let found = self.have.keys().filter(|seat| self.piece(**seat, &columns).is_some()).count();
         if found >= needed {
             return Step::Done;
         }
@@ -123,10 +123,7 @@ impl Gather {
         if self.asked.get(&seat).is_some_and(|asked| *asked == range) {
             self.asked.remove(&seat);
         }
-        let is_larger = self.have.get(&seat).is_none_or(|(before, _)| covers(&range, before));
-        if is_larger {
-            self.have.insert(seat, (range, bytes));
-        }
+        self.have.entry(seat).or_default().push((range, bytes));
     }
 
     /// Notes that a seat will not help.
@@ -148,29 +145,23 @@ impl Gather {
     /// What has to be computed once all is there.
     pub(super) fn missing_work(&self) -> Option<Work> {
         let columns = self.columns()?;
-        let covering = self.have.iter().filter(|(_, (range, _))| covers(range, &columns));
-        let sources = covering.take(self.data.into()).map(|(seat, (range, bytes))| {
-            let start = (columns.start - range.start) as usize;
-            let end = (columns.end - range.start) as usize;
-            (usize::from(*seat), bytes.slice(start..end))
-        });
+        let covering = self.have.keys().filter_map(|seat| Some((usize::from(*seat), self.piece(*seat, &columns)?)));
+        let sources = covering.take(self.data.into());
         Some(Work { sources: sources.collect(), wanted: self.outstanding().collect(), columns })
     }
 
     /// Takes what was computed.
     pub(super) fn rebuilt(&mut self, fragments: Vec<(u16, Range<u64>, Bytes)>) {
         for (seat, range, bytes) in fragments {
-            self.have.insert(seat, (range, bytes));
+            self.have.entry(seat).or_default().push((range, bytes));
         }
     }
 
     /// The wanted parts in order.
-    pub(super) fn take_wanted(&mut self) -> Vec<Bytes> {
-        let parts = self.wanted.iter().map(|(seat, part)| {
-            let (range, bytes) = &self.have[seat];
-            bytes.slice((part.start - range.start) as usize..(part.end - range.start) as usize)
-        });
-        parts.collect()
+    pub(super) fn wanted(&self) -> Vec<Bytes> {
+        let part =
+            |(seat, part): (&u16, &Range<u64>)| self.piece(*seat, part).expect("all is there when this is asked");
+        self.wanted.iter().map(part).collect()
     }
 
     fn ask_data_members(&mut self) -> Vec<(u16, Range<u64>)> {
@@ -182,11 +173,20 @@ impl Gather {
 
     /// The wanted parts that are not there.
     fn outstanding(&self) -> impl Iterator<Item = (u16, Range<u64>)> {
-        self.wanted.iter().filter(|(seat, part)| !self.have_covers(**seat, part)).map(|(seat, part)| (*seat, part.clone()))
+        self.wanted
+            .iter()
+            .filter(|(seat, part)| !self.have_covers(**seat, part))
+            .map(|(seat, part)| (*seat, part.clone()))
     }
 
     fn have_covers(&self, seat: u16, part: &Range<u64>) -> bool {
-        self.have.get(&seat).is_some_and(|(range, _)| covers(range, part))
+        self.piece(seat, part).is_some()
+    }
+
+    /// A part of a seat's fragment, if it is there.
+    fn piece(&self, seat: u16, part: &Range<u64>) -> Option<Bytes> {
+        let (range, bytes) = self.have.get(&seat)?.iter().find(|(range, _)| covers(range, part))?;
+        Some(bytes.slice((part.start - range.start) as usize..(part.end - range.start) as usize))
     }
 
     /// The columns that hold all outstanding parts.

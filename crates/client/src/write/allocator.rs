@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify, futures::Notified};
 use types::{
     Profile,
     abi::{IVolumes, VOLUMES},
@@ -29,6 +29,8 @@ const SHUNNED: Duration = Duration::from_secs(20);
 const LEASE_MS: u64 = 3_600_000;
 /// What must be left of a lease for another segment.
 const LEASE_LEFT_MS: u64 = 120_000;
+/// Full segments that a lease is taken for at least, where quota and room allow: it serves the next puts too.
+const LEASE_SEGMENTS_MIN: u64 = 8;
 /// Most full segments that one lease is taken for at a time.
 const LEASE_SEGMENTS_MAX: u64 = 64;
 /// Part of the free quota that a lease takes at most, beyond what is needed at once.
@@ -46,6 +48,7 @@ pub(crate) struct Allocator {
     pub(super) parallel: usize,
     pub(super) timeout: Duration,
     state: Mutex<State>,
+    starved: Notify,
 }
 
 #[derive(Default)]
@@ -81,8 +84,8 @@ impl Allocator {
         parallel: usize,
         timeout: Duration,
     ) -> Self {
-        let state = Mutex::default();
-        Self { sender, directory, peers, storage, profile, policy, territory, parallel, timeout, state }
+        let (state, starved) = (Mutex::default(), Notify::new());
+        Self { sender, directory, peers, storage, profile, policy, territory, parallel, timeout, state, starved }
     }
 
     /// Assigns a volume to a segment with fragments of this length. `expected_bytes` are the bytes of each column that
@@ -95,28 +98,47 @@ impl Allocator {
         progress: &Progress,
     ) -> Result<Arc<OpenVolume>, WriteError> {
         let started = Instant::now();
-        let mut state = self.state.lock().await;
         let mut head = self.sender.chain().head().await?;
-        if state.read_at.is_none_or(|read_at| read_at.elapsed() > STALE) {
-            self.read(&mut state).await?;
-        }
         loop {
-            if let Some(id) = self.choose(&state, fragment_bytes, avoid) {
-                if self.lease(&mut state, id, fragment_bytes, expected_bytes, &head).await? {
-                    let slot = state.slots.get_mut(&id).expect("chosen among the slots");
-                    slot.assigned_bytes += fragment_bytes;
-                    slot.lease_left_bytes -= fragment_bytes;
-                    return Ok(slot.volume.clone());
-                }
-                continue;
+            if let Some(volume) = self.assign_now(fragment_bytes, expected_bytes, avoid, &head).await? {
+                return Ok(volume);
             }
             if started.elapsed() > self.timeout {
                 return Err(WriteError::NoVolume { waited_s: started.elapsed().as_secs() });
             }
             progress.event(Event::WaitingForVolume);
+            // A volume that is full of what we staged closes, and the next one forms, only once that is committed.
+            self.starved.notify_waiters();
             head = self.sender.chain().wait_above(head.height).await?;
+            self.state.lock().await.read_at = None;
+        }
+    }
+
+    /// Resolves whenever a segment found no volume.
+    pub(crate) fn starved(&self) -> Notified<'_> {
+        self.starved.notified()
+    }
+
+    async fn assign_now(
+        &self,
+        fragment_bytes: u64,
+        expected_bytes: u64,
+        avoid: &BTreeSet<u32>,
+        head: &Head,
+    ) -> Result<Option<Arc<OpenVolume>>, WriteError> {
+        let mut state = self.state.lock().await;
+        if state.read_at.is_none_or(|read_at| read_at.elapsed() > STALE) {
             self.read(&mut state).await?;
         }
+        while let Some(id) = self.choose(&state, fragment_bytes, avoid) {
+            if self.lease(&mut state, id, fragment_bytes, expected_bytes, head).await? {
+                let slot = state.slots.get_mut(&id).expect("chosen among the slots");
+                slot.assigned_bytes += fragment_bytes;
+                slot.lease_left_bytes -= fragment_bytes;
+                return Ok(Some(slot.volume.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// Notes that segments of these column bytes are in the chain.
@@ -181,12 +203,20 @@ impl Allocator {
             return Ok(true);
         }
         let open_count = state.slots.values().filter(|slot| slot.open).count().clamp(1, self.parallel.max(1)) as u64;
-        let most = (LEASE_SEGMENTS_MAX * self.storage.slot_bytes).min(self.room(slot));
-        let wish = (expected_bytes / open_count).clamp(fragment_bytes, most.max(fragment_bytes));
-        let column_bytes = self.affordable(state, wish, fragment_bytes, head).await?;
+        // No lease may promise more than the volume has room for.
+        let needed = fragment_bytes.saturating_sub(slot.lease_left_bytes);
+        let most =
+            self.room(slot).saturating_sub(slot.lease_left_bytes).min(LEASE_SEGMENTS_MAX * self.storage.slot_bytes);
+        let wish = (expected_bytes / open_count).max(LEASE_SEGMENTS_MIN * self.storage.slot_bytes);
+        let wish = wish.clamp(needed, most.max(needed));
+        let column_bytes = self.affordable(state, wish, needed, head).await?;
         let until_ms = head.timestamp_ms + LEASE_MS.min(self.storage.lease_max_ms.saturating_sub(60_000)).max(1_000);
-        let call =
-            IVolumes::leaseCall { territory: self.territory, volumes: vec![id], columnBytes: column_bytes, untilMs: until_ms };
+        let call = IVolumes::leaseCall {
+            territory: self.territory,
+            volumes: vec![id],
+            columnBytes: column_bytes,
+            untilMs: until_ms,
+        };
         let slot = state.slots.get_mut(&id).expect("chosen among the slots");
         match self.sender.call(VOLUMES, U256::ZERO, &call).await {
             Ok(_) => {
@@ -225,14 +255,16 @@ impl Allocator {
     /// Gives back the quota of leases that ran out; whether there were any.
     async fn end_leases(&self, state: &mut State, head: &Head) -> Result<bool, WriteError> {
         let network = Network(&**self.sender.chain());
+        let territory = self.territory;
+        let volumes = 1..=network.volume_count().await?;
+        let calls: Vec<_> = volumes.map(|volume| IVolumes::leaseOfCall { territory, volume }).collect();
+        let leases = network.read_many(VOLUMES, &calls).await?;
         let mut ended = false;
-        for volume in 1..=network.volume_count().await? {
-            let lease = network.lease(self.territory, volume).await?;
+        for (IVolumes::leaseOfCall { volume, .. }, lease) in calls.into_iter().zip(leases) {
             if lease.columnBytes == 0 || lease.untilMs > head.timestamp_ms {
                 continue;
             }
-            let call = IVolumes::endLeaseCall { territory: self.territory, volume };
-            self.sender.call(VOLUMES, U256::ZERO, &call).await?;
+            self.sender.call(VOLUMES, U256::ZERO, &IVolumes::endLeaseCall { territory, volume }).await?;
             if let Some(slot) = state.slots.get_mut(&volume) {
                 slot.lease_left_bytes = 0;
             }

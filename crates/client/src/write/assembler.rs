@@ -106,7 +106,8 @@ impl Assembler {
     /// Most bytes of a segment.
     pub(crate) fn segment_bytes_max(&self) -> usize {
         let storage = &self.session.spec.storage;
-        usize::try_from(storage.slot_bytes).expect("slots have at most 64 MiB") * usize::from(self.session.profile.data())
+        usize::try_from(storage.slot_bytes).expect("slots have at most 64 MiB")
+            * usize::from(self.session.profile.data())
     }
 
     /// Bytes that still fit into the segment being filled.
@@ -226,14 +227,15 @@ impl Assembler {
         let total = usize::from(self.session.profile.total());
         let slot_bytes = self.segment_bytes_max() / usize::from(self.session.profile.data());
         let units = u32::try_from((total * slot_bytes).div_ceil(MEMORY_UNIT)).expect("a segment has at most 12 GiB");
-        let memory = self.memory.clone();
+        let (memory, session) = (self.memory.clone(), self.session.clone());
         loop {
-            self.commit_some();
+            self.commit_from(self.commit_bytes);
             let acquire = memory.clone().acquire_many_owned(units);
             tokio::select! {
                 biased;
                 Some(done) = self.tasks.join_next() => self.note(done.expect("tasks do not panic")?),
                 permit = acquire => return Ok(permit.expect("the semaphore is never closed")),
+                () = session.allocator.starved() => self.commit_from(1),
             }
         }
     }
@@ -260,10 +262,10 @@ impl Assembler {
         self.committed.degraded |= committed.degraded;
     }
 
-    /// Commits what is staged, in the background, once it is much.
-    fn commit_some(&mut self) {
+    /// Commits what is staged, in the background, once it is as much as this.
+    fn commit_from(&mut self, least_bytes: usize) {
         let bytes: usize = self.staged.iter().map(|staged| staged.data.len()).sum();
-        if self.committing || bytes < self.commit_bytes {
+        if self.committing || bytes < least_bytes {
             return;
         }
         self.committing = true;
@@ -280,11 +282,17 @@ impl Assembler {
 
     /// Waits until every segment that was sent off is staged, and every commit under way done.
     pub(crate) async fn settle(&mut self) -> Result<(), WriteError> {
-        while let Some(done) = self.tasks.join_next().await {
-            let done = done.expect("tasks do not panic")?;
-            self.note(done);
+        let session = self.session.clone();
+        loop {
+            tokio::select! {
+                biased;
+                done = self.tasks.join_next() => match done {
+                    Some(done) => self.note(done.expect("tasks do not panic")?),
+                    None => return Ok(()),
+                },
+                () = session.allocator.starved() => self.commit_from(1),
+            }
         }
-        Ok(())
     }
 }
 
@@ -292,7 +300,8 @@ impl Assembler {
     /// The extent of a place, as pages in the segment being filled say it: that one has no name yet. Other segments
     /// must be settled.
     pub(crate) fn extent(&self, place: &Place) -> Extent {
-        let segment = if self.open_number() == Some(place.number) { SegmentRef::OWN } else { self.segment(place.number) };
+        let segment =
+            if self.open_number() == Some(place.number) { SegmentRef::OWN } else { self.segment(place.number) };
         Extent { segment, offset: place.offset, length: place.length }
     }
 

@@ -176,10 +176,7 @@ impl Session {
             expiresAtHeight: expires_at_height,
             stripes: staged
                 .iter()
-                .map(|staged| Stripe {
-                    fragmentsRoot: staged.fragments_root,
-                    length: staged.segment.length.into(),
-                })
+                .map(|staged| Stripe { fragmentsRoot: staged.fragments_root, length: staged.segment.length.into() })
                 .collect(),
             signers: signers.into(),
             signature: Bytes::copy_from_slice(&aggregate.to_bytes()),
@@ -316,12 +313,7 @@ impl Session {
     }
 
     /// Moves every segment out of a volume that does not take it.
-    async fn empty_volume(
-        &self,
-        staged: &mut [Staged],
-        volume: u32,
-        progress: &Progress,
-    ) -> Result<(), WriteError> {
+    async fn empty_volume(&self, staged: &mut [Staged], volume: u32, progress: &Progress) -> Result<(), WriteError> {
         for one in staged.iter_mut().filter(|one| one.segment.volume == volume) {
             self.move_elsewhere(one, progress).await?;
         }

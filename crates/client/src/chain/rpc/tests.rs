@@ -37,8 +37,7 @@ fn revert(data: &Bytes) -> ErrorObjectOwned {
 async fn reads_the_head() {
     let (chain, _server) = serve(|_| ()).await;
     let head = chain.head().await.expect("an answer");
-    let expected =
-        Head { height: 7, hash: B256::with_last_byte(7), timestamp_ms: 7_000, base_fee_per_gas: 9 };
+    let expected = Head { height: 7, hash: B256::with_last_byte(7), timestamp_ms: 7_000, base_fee_per_gas: 9 };
     assert_eq!(head, expected);
 }
 

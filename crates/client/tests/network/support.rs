@@ -1,5 +1,4 @@
 //! Set up a network in this process: the real protocol modules, erasure code and sealing, and simple miners.
-#![allow(dead_code)]
 
 pub mod miner;
 
@@ -13,7 +12,7 @@ use miner::TestMiner;
 use std::{sync::Arc, time::Duration};
 use transport::{MemoryNetwork, memory::Behaviour};
 use types::{
-    ChainSpec, Profile, ReceiptKey,
+    ChainSpec, ReceiptKey,
     abi::{IMiners, MINERS},
     spec::{Allocation, StorageSpec, ValidatorSpec},
 };
@@ -175,5 +174,3 @@ pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     hasher.finalize_xof().fill(&mut bytes);
     bytes
 }
-
-pub const PROFILE: Profile = Profile::Devnet;

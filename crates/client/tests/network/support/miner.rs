@@ -10,10 +10,12 @@ use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use transport::{
     Fetch, Fragment, FragmentReply, LeavesQuery, MinerStatus, Refusal, RefusalReason, Request, Response, Service, Sign,
-    Stage, StageHeader,
-    fragment::covering_groups,
+    Stage, StageHeader, fragment::covering_groups,
 };
-use types::{ReceiptKey, SegmentId, permit, receipt::{Receipt, batch_root}};
+use types::{
+    ReceiptKey, SegmentId, permit,
+    receipt::{Receipt, batch_root},
+};
 
 pub struct TestMiner {
     chain: Arc<MemoryChain>,
@@ -26,15 +28,6 @@ pub struct TestMiner {
 impl TestMiner {
     pub fn new(chain: Arc<MemoryChain>, peer: B256, id: u32, key: ReceiptKey) -> Self {
         Self { chain, peer, id, key, held: Mutex::default() }
-    }
-
-    /// Loses everything.
-    pub fn wipe(&self) {
-        self.held.lock().clear();
-    }
-
-    pub fn fragment_count(&self) -> usize {
-        self.held.lock().len()
     }
 
     async fn judge(&self, from: B256, header: &StageHeader) -> Result<(), Refusal> {
@@ -87,9 +80,10 @@ impl TestMiner {
             return Err(Refusal::new(RefusalReason::InvalidExpiry, "over"));
         }
         let held = self.held.lock();
-        let all = sign.segments.iter().all(|segment| {
-            held.get(&segment.segment).is_some_and(|(header, _)| header.volume == sign.volume)
-        });
+        let all = sign
+            .segments
+            .iter()
+            .all(|segment| held.get(&segment.segment).is_some_and(|(header, _)| header.volume == sign.volume));
         if !all {
             return Err(Refusal::new(RefusalReason::NotStaged, "not all are here"));
         }

@@ -1,0 +1,8 @@
+//! Store and read objects through the real protocol, code and seals, in one process.
+
+mod faults;
+mod listing;
+mod objects;
+mod resume;
+mod support;
+mod writers;
