@@ -40,6 +40,11 @@ pub fn log_level() -> String {
     "info,commonware=warn,fjall=warn,lsm_tree=warn".into()
 }
 
+/// Starts the log for commands, which say what they have to say themselves: only if `RUST_LOG` asks for it.
+pub fn start_log_if_asked() -> Result<()> {
+    if std::env::var_os(EnvFilter::DEFAULT_ENV).is_some() { start_log("off") } else { Ok(()) }
+}
+
 /// Starts the log on standard error; `RUST_LOG` overrides the configuration.
 pub fn start_log(level: &str) -> Result<()> {
     let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {

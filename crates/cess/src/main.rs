@@ -70,6 +70,7 @@ fn run(Cli { globals, command }: Cli) -> Result<()> {
 
 /// Commands that are done when they return.
 async fn act(command: Command, globals: &Globals) -> Result<()> {
+    config::start_log_if_asked()?;
     let open = || Session::open(globals);
     match command {
         Command::Account(command) => account::run(command, globals).await,

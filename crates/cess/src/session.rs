@@ -132,11 +132,13 @@ impl Session {
 
 /// The devnet that a command means: without `--rpc`, there has to be one.
 fn devnet(globals: &Globals) -> Result<Option<(Folder, Description)>> {
-    let none = "no node to ask: start a devnet with `cess devnet`, or name a node with --rpc URL";
     let folder = match (&globals.devnet, &globals.rpc) {
         (Some(dir), _) => Folder::of_option(dir)?,
         (None, Some(_)) => return Ok(None),
-        (None, None) => Folder::last().context(none)?,
+        (None, None) => match Folder::last() {
+            Ok(folder) => folder,
+            Err(_) => bail!("no node to ask: start a devnet with `cess devnet`, or name a node with --rpc URL"),
+        },
     };
     let description = Description::read(folder.path())?;
     Ok(Some((folder, description)))

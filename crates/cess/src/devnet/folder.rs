@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -37,8 +37,9 @@ impl Folder {
 
     /// The devnet that was started last.
     pub fn last() -> Result<Self> {
-        let none = "no devnet was started on this machine (start one with `cess devnet`, or name its folder)";
-        let path = fs::read_to_string(memory_path()?).context(none)?;
+        let Ok(path) = fs::read_to_string(memory_path()?) else {
+            bail!("no devnet was started on this machine: start one with `cess devnet`, or name its folder");
+        };
         Self::existing(Path::new(path.trim_end_matches('\n')))
     }
 
@@ -96,23 +97,15 @@ impl Folder {
 
     /// Deletes the devnet; refuses a folder that holds anything else.
     pub fn clear(&self) -> Result<()> {
-        for entry in fs::read_dir(&self.0).with_context(|| format!("{} cannot be read", self.0.display()))? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| is_ours(name)) else {
-                let path = entry.path();
-                bail!("{} is not part of a devnet: nothing was deleted (choose another folder)", path.display());
-            };
-            // The lock is held by whoever is deleting.
-            if name == "supervisor.lock" {
-                continue;
-            }
+        let context = || format!("{} cannot be read", self.0.display());
+        let entries = fs::read_dir(&self.0).and_then(Iterator::collect::<io::Result<Vec<_>>>).with_context(context)?;
+        let foreign = entries.iter().find(|entry| !entry.file_name().to_str().is_some_and(is_ours));
+        if let Some(entry) = foreign {
+            let path = entry.path();
+            bail!("{} is not part of a devnet: nothing was deleted (choose another folder)", path.display());
         }
-        for entry in fs::read_dir(&self.0)? {
-            let path = entry?.path();
-            if path == self.lock() {
-                continue;
-            }
+        // Whoever deletes holds the lock.
+        for path in entries.iter().map(fs::DirEntry::path).filter(|path| *path != self.lock()) {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.with_context(|| format!("{} cannot be deleted", path.display()))?;
         }

@@ -9,7 +9,7 @@ fn says_in_one_line_what_is_wrong_and_what_to_do() {
         (&["network", "status"], "cess devnet"),
         (&["network", "status", "--devnet", "nowhere"], "there is no folder nowhere"),
         (&["network", "status", "--rpc", "http://127.0.0.1:1"], "--rpc"),
-        (&["object", "put", "missing", "cess://photos/a"], "missing"),
+        (&["object", "put", "missing", "cess://photos/a", "--rpc", "http://127.0.0.1:1"], "missing"),
         (&["object", "get", "cess://photos", "-", "--range", "5"], "FIRST-LAST"),
         (&["devnet", "stop"], "cess devnet"),
         (&["devnet", "--miners", "7"], "7 miners form no volume"),
