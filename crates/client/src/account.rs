@@ -245,3 +245,6 @@ fn is_nonce_error(error: &ChainError) -> bool {
     let message = message.to_lowercase();
     message.contains("nonce") || message.contains("underpriced")
 }
+
+#[cfg(test)]
+mod tests;

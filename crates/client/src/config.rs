@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Limits of a client; the defaults suit a laptop.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// Most bytes of segments and fragments that a put holds at a time.
+    /// Most bytes of segments and fragments that a put holds at a time. Up to three quarters of it are committed in one
+    /// transaction.
     pub put_memory_bytes: usize,
     /// Most bytes of fragments that a get holds at a time.
     pub get_memory_bytes: usize,
@@ -46,7 +47,7 @@ pub struct WriteConfig {
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
-            put_memory_bytes: 320 << 20,
+            put_memory_bytes: 352 << 20,
             get_memory_bytes: 128 << 20,
             volumes_in_parallel: 3,
             read: ReadConfig {

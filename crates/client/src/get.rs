@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::BytesMut;
 use futures::{StreamExt, stream};
-use sealing::{HEADER_LENGTH, OpenError, Opener, SEALED_CHUNK_LENGTH, Sealer, TAG_LENGTH};
+use sealing::{HEADER_LENGTH, OpenError, Opener, SEALED_CHUNK_LENGTH, Sealer};
 use std::{io, ops::Range, sync::Arc};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_util::task::AbortOnDropHandle;
@@ -93,12 +93,6 @@ struct Run {
     wanted: Range<u64>,
 }
 
-/// Plaintext of a run: pieces of one buffer.
-struct Opened {
-    buffer: BytesMut,
-    pieces: Vec<Range<usize>>,
-}
-
 impl Client {
     /// Writes an object, or a range of it, to `destination`.
     pub async fn get(
@@ -121,12 +115,10 @@ impl Client {
             .buffered(at_once);
         let mut written = 0;
         while let Some(result) = opened.next().await {
-            let Opened { buffer, pieces } = result.expect("reading does not panic")?;
-            for piece in pieces {
-                destination.write_all(&buffer[piece.clone()]).await.map_err(GetError::Destination)?;
-                written += piece.len() as u64;
-                options.progress.event(Event::Written(piece.len() as u64));
-            }
+            let plaintext = result.expect("reading does not panic")?;
+            destination.write_all(&plaintext).await.map_err(GetError::Destination)?;
+            written += plaintext.len() as u64;
+            options.progress.event(Event::Written(plaintext.len() as u64));
         }
         destination.flush().await.map_err(GetError::Destination)?;
         Ok(GetReport { bytes: written, object: Object::new(key, &entry) })
@@ -216,7 +208,8 @@ fn chunk_start(index: u64) -> u64 {
 }
 
 impl Run {
-    async fn read(self, fetcher: Arc<Fetcher>) -> Result<Opened, GetError> {
+    /// The plaintext that is wanted.
+    async fn read(self, fetcher: Arc<Fetcher>) -> Result<BytesMut, GetError> {
         let sealed = fetcher.read(self.extent.segment, self.range.clone()).await?;
         let opened = tokio::task::spawn_blocking(move || {
             let buffer = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
@@ -225,22 +218,22 @@ impl Run {
         Ok(opened.await.expect("opening does not panic")?)
     }
 
-    /// Opens the chunks where they lie.
-    fn open(self, mut buffer: BytesMut) -> Result<Opened, OpenError> {
-        let mut pieces = Vec::new();
-        let mut at = 0;
+    /// Opens the chunks where they lie, and moves what is wanted of them together.
+    fn open(self, mut buffer: BytesMut) -> Result<BytesMut, OpenError> {
+        let (mut at, mut filled) = (0, 0);
         for index in self.chunks.clone() {
             let end = buffer.len().min(at + SEALED_CHUNK_LENGTH);
-            let length = self.opener.open_chunk(index, &mut buffer[at..end])?.len();
-            debug_assert_eq!(length + TAG_LENGTH, end - at);
+            let length = self.opener.open_chunk(index, &mut buffer[at..end])?.len() as u64;
             let plain = index * sealing::CHUNK_LENGTH as u64;
             let from = self.wanted.start.max(plain) - plain;
-            let to = self.wanted.end.min(plain + length as u64).saturating_sub(plain);
+            let to = self.wanted.end.clamp(plain, plain + length) - plain;
             if from < to {
-                pieces.push(at + from as usize..at + to as usize);
+                buffer.copy_within(at + from as usize..at + to as usize, filled);
+                filled += (to - from) as usize;
             }
             at = end;
         }
-        Ok(Opened { buffer, pieces })
+        buffer.truncate(filled);
+        Ok(buffer)
     }
 }

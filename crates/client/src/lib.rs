@@ -1,4 +1,23 @@
 //! Put, get and share objects, and check what the chain says.
+//!
+//! A [`Client`] has a user's [`Keys`], a way to the chain ([`ChainApi`]) and a way to the miners (`transport`). Objects
+//! live in buckets, by keys; all that leaves this crate is sealed. `docs/spec/client.md` says how objects travel,
+//! `docs/spec/index.md` how a bucket finds them.
+//!
+//! # Example
+//! ```no_run
+//! # async fn example(transport: std::sync::Arc<dyn transport::Transport>) -> Result<(), Box<dyn std::error::Error>> {
+//! use client::{Client, ClientConfig, Keys, PutOptions, Source, chain::RpcChain};
+//!
+//! let chain = std::sync::Arc::new(RpcChain::new("http://127.0.0.1:8545")?);
+//! let client = Client::new(chain, transport, Keys::devnet(0), ClientConfig::default()).await?;
+//! let territory = client.buy_territory(1 << 30, 30).await?;
+//! client.create_bucket("photos", territory).await?;
+//! client.put("photos", "2026/cat.jpg", Source::File("cat.jpg".into()), PutOptions::default()).await?;
+//! let first = client.read("photos", "2026/cat.jpg", Some(0..1024)).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod account;
 mod bucket;

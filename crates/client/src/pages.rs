@@ -68,7 +68,7 @@ pub(crate) struct IndexReader {
     fetcher: Arc<Fetcher>,
     bucket: BucketId,
     key: PageKey,
-    cache: Mutex<HashMap<Extent, Arc<Page>>>,
+    cache: Mutex<HashMap<(Extent, u8), Arc<Page>>>,
     root: Mutex<Option<(B256, Arc<Root>)>>,
 }
 
@@ -129,22 +129,24 @@ impl IndexReader {
 
     /// Fetches what a question lacked.
     async fn fetch(&self, pages: &mut Pages, missing: Missing) -> Result<(), IndexError> {
-        let fetched: Vec<_> = stream::iter(missing.pages)
-            .map(|(extent, height)| async move { Ok::<_, IndexError>((extent, self.page(extent, height).await?)) })
-            .buffer_unordered(FETCHES_MAX)
-            .try_collect()
-            .await?;
-        fetched.into_iter().for_each(|(extent, page)| pages.add(extent, page));
+        let fetched: Vec<_> =
+            stream::iter(missing.pages)
+                .map(|(extent, height)| async move {
+                    Ok::<_, IndexError>((extent, height, self.page(extent, height).await?))
+                })
+                .buffer_unordered(FETCHES_MAX)
+                .try_collect()
+                .await?;
+        fetched.into_iter().for_each(|(extent, height, page)| pages.add(extent, height, page));
         for (pieces, size) in missing.lists {
-            if let Some(first) = pieces.first().copied() {
-                pages.add_list(first, Arc::new(self.list(&pieces, size).await?));
-            }
+            let parts = self.list(&pieces, size).await?;
+            pages.add_list(pieces, Arc::new(parts));
         }
         Ok(())
     }
 
     async fn page(&self, extent: Extent, height: u8) -> Result<Arc<Page>, IndexError> {
-        let known = self.cache.lock().get(&extent).cloned();
+        let known = self.cache.lock().get(&(extent, height)).cloned();
         if let Some(page) = known {
             return Ok(page);
         }
@@ -154,7 +156,7 @@ impl IndexReader {
         if cache.len() >= CACHED_PAGES_MAX {
             cache.clear();
         }
-        cache.insert(extent, page.clone());
+        cache.insert((extent, height), page.clone());
         Ok(page)
     }
 

@@ -4,6 +4,7 @@ use alloy_sol_types::{ContractError, SolInterface};
 use types::abi::{
     IBuckets::{self, IBucketsErrors as Buckets},
     IMiners::{self, IMinersErrors as Miners},
+    IModule::{self, IModuleErrors as Module},
     ITerritories::{self, ITerritoriesErrors as Territories},
     IVolumes::{self, IVolumesErrors as Volumes},
 };
@@ -24,6 +25,9 @@ pub fn explain(data: &[u8]) -> String {
     }
     if let Ok(error) = Miners::abi_decode(data) {
         return miners(error);
+    }
+    if let Ok(error) = Module::abi_decode(data) {
+        return module(error);
     }
     match ContractError::<std::convert::Infallible>::abi_decode(data) {
         Ok(error) => format!("the call reverted: {error}"),
@@ -135,5 +139,19 @@ fn miners(error: Miners) -> String {
         }
         Miners::MinerRetired(MinerRetired { miner }) => format!("miner {miner} is retired"),
         Miners::DrawPending(DrawPending {}) => "a draw is under way: try again after the next blocks".into(),
+    }
+}
+
+fn module(error: Module) -> String {
+    use IModule::*;
+    match error {
+        Module::UnknownSelector(UnknownSelector { selector }) => {
+            format!("the module has no function {selector}: is the program newer than the chain?")
+        }
+        Module::InvalidCalldata(InvalidCalldata { selector }) => format!("the arguments of {selector} are malformed"),
+        Module::NotPayable(_) => "this function takes no money".into(),
+        Module::StaticCallNotAllowed(_) => "this function cannot be called from a read-only call".into(),
+        Module::DelegateCallNotAllowed(_) => "modules cannot be called by DELEGATECALL or CALLCODE".into(),
+        Module::Overflow(_) => "a number is too large".into(),
     }
 }

@@ -18,8 +18,9 @@ const CHILD_BYTES: usize = 48;
 /// Pages and lists of parts that were fetched.
 #[derive(Clone, Debug, Default)]
 pub struct Pages {
-    pages: HashMap<Extent, Arc<Page>>,
-    lists: HashMap<Extent, Arc<Vec<Part>>>,
+    /// By place and height: a page that claims another height is another page.
+    pages: HashMap<(Extent, u8), Arc<Page>>,
+    lists: HashMap<Vec<Extent>, Arc<Vec<Part>>>,
 }
 
 /// What has to be fetched before the question can be answered.
@@ -69,19 +70,19 @@ pub type Change = (Key, Option<Value>);
 type Leaf<'a> = (&'a [Item], Option<&'a Key>);
 
 impl Pages {
-    /// Adds a page.
-    pub fn add(&mut self, extent: Extent, page: Arc<Page>) {
-        self.pages.insert(extent, page);
+    /// Adds a page that was decoded for this height.
+    pub fn add(&mut self, extent: Extent, height: u8, page: Arc<Page>) {
+        self.pages.insert((extent, height), page);
     }
 
-    /// Adds the parts that the list beginning with this piece holds.
-    pub fn add_list(&mut self, first: Extent, parts: Arc<Vec<Part>>) {
-        self.lists.insert(first, parts);
+    /// Adds the parts that a list in these pieces holds.
+    pub fn add_list(&mut self, pieces: Vec<Extent>, parts: Arc<Vec<Part>>) {
+        self.lists.insert(pieces, parts);
     }
 
     /// The parts of a list in pieces.
     pub fn list(&self, pieces: &[Extent], size: u64) -> Result<&[Part], Missing> {
-        let known = pieces.first().and_then(|first| self.lists.get(first));
+        let known = self.lists.get(pieces);
         known
             .map(|parts| parts.as_slice())
             .ok_or_else(|| Missing { lists: vec![(pieces.to_vec(), size)], ..Missing::default() })
@@ -89,7 +90,7 @@ impl Pages {
 
     fn page(&self, extent: &Extent, height: u8) -> Result<&Page, Missing> {
         let missing = || Missing { pages: vec![(*extent, height)], ..Missing::default() };
-        self.pages.get(extent).map(|page| &**page).ok_or_else(missing)
+        self.pages.get(&(*extent, height)).map(|page| &**page).ok_or_else(missing)
     }
 
     /// What stands under `key`.

@@ -88,7 +88,8 @@ impl Assembler {
             progress,
             journal,
             memory: Arc::new(Semaphore::new(memory_bytes / MEMORY_UNIT)),
-            commit_bytes: memory_bytes / 2,
+            // What is left over must do for one more segment, or nothing would move.
+            commit_bytes: (memory_bytes / 4 * 3).min(memory_bytes - total * slot_bytes),
             expected_bytes,
             open: None,
             segments: Vec::new(),
@@ -132,8 +133,10 @@ impl Assembler {
             let memory = self.reserve().await?;
             let number = self.segments.len();
             self.segments.push(State::default());
-            // Grows with what is written: a small object takes little.
-            self.open = Some(Open { number, filled: Filled::default(), memory, note: None });
+            // As much as will come, as far as we know: a small object takes little.
+            let expected = usize::try_from(self.expected_bytes).unwrap_or(usize::MAX).saturating_add(bytes);
+            let buffer = Vec::with_capacity(expected.min(self.segment_bytes_max()));
+            self.open = Some(Open { number, filled: Filled { buffer, chunks: Vec::new() }, memory, note: None });
         }
         Ok(())
     }

@@ -180,7 +180,7 @@ fn lists_in_pieces_are_read_before_they_are_given_up() {
     let remove = [Op::Remove { key: "long".into(), when: Condition::Any }];
     let Err(PlanError::Missing(missing)) = index.apply(&remove) else { panic!("the list is not here") };
     assert_eq!(missing.lists, [(vec![piece], 100)]);
-    index.shelf.pages.add_list(piece, Arc::new(parts));
+    index.shelf.pages.add_list(vec![piece], Arc::new(parts));
     index.apply(&remove).expect("plans");
     assert!(index.is_unused(3) && index.is_unused(8));
 }

@@ -34,8 +34,9 @@ impl Shelf {
             let segment = SegmentRef { id: B256::repeat_byte(0xee), volume: 1, length: u32::MAX };
             let extent = Extent { segment, offset: self.next, length: bytes.len() as u32 };
             self.next += bytes.len() as u32;
-            let page = Page::decode(&bytes, page.height(), segment).expect("what was encoded decodes");
-            self.pages.add(extent, Arc::new(page));
+            let height = page.height();
+            let page = Page::decode(&bytes, height, segment).expect("what was encoded decodes");
+            self.pages.add(extent, height, Arc::new(page));
             placed.push(extent);
         }
         top.map(|(child, height)| match child {
@@ -185,8 +186,8 @@ fn names_all_pages_it_lacks_at_once() {
     let wanted: Vec<Change> = changes.iter().step_by(500).map(|(key, _)| (key.clone(), None)).collect();
     while let Err(missing) = known.rewrite(tree, &wanted) {
         rounds += 1;
-        for (extent, _) in missing.pages {
-            known.add(extent, shelf.pages.pages[&extent].clone());
+        for (extent, height) in missing.pages {
+            known.add(extent, height, shelf.pages.pages[&(extent, height)].clone());
         }
     }
     assert!(rounds <= usize::from(tree.expect("a tree").1) + 1, "{rounds} rounds");
@@ -196,4 +197,26 @@ fn names_all_pages_it_lacks_at_once() {
 fn object_keys_come_before_segments() {
     assert!(key(1) < key(2) && key(999_999) < Key::Segment(B256::ZERO));
     assert!(Key::Segment(B256::repeat_byte(0xff)) < Key::Unused(B256::ZERO));
+}
+
+#[test]
+fn a_page_that_is_its_own_child_is_no_tree() {
+    // A writer of the bucket could make one: a page may refer to its own segment.
+    let own = SegmentRef { id: B256::repeat_byte(9), volume: 1, length: 1_000 };
+    let itself = Extent { segment: own, offset: 0, length: 100 };
+    let bytes = encode_inner(&[(key(1), Extent { segment: SegmentRef::OWN, ..itself })]);
+    let mut pages = Pages::default();
+    let mut lookups = 0;
+    while let Err(missing) = pages.lookup(Some((itself, 9)), &key(1)) {
+        lookups += 1;
+        let (extent, height) = missing.pages[0];
+        match Page::decode(&bytes, height, own) {
+            Ok(page) => pages.add(extent, height, Arc::new(page)),
+            Err(_) => {
+                assert_eq!((height, lookups), (1, 9), "it ends where a leaf should be");
+                return;
+            }
+        }
+    }
+    panic!("nothing can be found");
 }
