@@ -61,7 +61,11 @@ impl Session {
         let fragment_bytes = encoded.fragment_bytes();
         let mut last = (0, String::new());
         for _ in 0..VOLUMES_TRIED_MAX {
-            let volume = self.allocator.assign(fragment_bytes, expected_bytes, &avoid, progress).await?;
+            let volume = match self.allocator.assign(fragment_bytes, expected_bytes, &avoid, progress).await {
+                // Volumes there are, but their members do not answer: that is what the user has to know.
+                Err(WriteError::NoVolume { .. }) if !avoid.is_empty() && !last.1.is_empty() => break,
+                assigned => assigned?,
+            };
             match self.stage(encoded, &volume).await? {
                 Outcome::Quorum(seats) => {
                     progress.event(Event::Staged(encoded.length.into()));

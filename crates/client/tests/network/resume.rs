@@ -70,7 +70,7 @@ async fn a_source_that_changed_is_sealed_under_a_new_key() {
     // Two parts of 64 segments.
     let mut bytes = noise(2, 100 * SEGMENT_PLAIN);
     std::fs::write(&file, &bytes).expect("writes");
-    crash_after(&net, &file, folder.path(), 40 << 20).await;
+    crash_after(&net, &file, folder.path(), 30 << 20).await;
     bytes[10] ^= 1;
     std::fs::write(&file, &bytes).expect("writes");
     let (_, resumed) = go_on(&net, &file, folder.path()).await;

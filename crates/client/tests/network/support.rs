@@ -48,7 +48,7 @@ pub fn config() -> ClientConfig {
         write: WriteConfig {
             request_timeout: Duration::from_secs(5),
             straggler_timeout: Duration::from_millis(200),
-            volume_timeout: Duration::from_secs(20),
+            volume_timeout: Duration::from_secs(5),
             lease_timeout: Duration::from_secs(2),
             replays_max: 50,
         },
