@@ -10,7 +10,7 @@ pub use quantity::{Amount, Bytes, format_amount, format_bytes};
 
 use alloy_primitives::Address;
 use clap::{Args, Parser, Subcommand};
-use std::{ffi::OsString, path::PathBuf};
+use std::{convert::Infallible, ffi::OsString, path::PathBuf};
 
 const LONG_ABOUT: &str = "\
 Store encrypted data on machines you need not trust, on a network with its own EVM chain.
@@ -25,10 +25,24 @@ Try it:
 Commands find the node and the account in this order: --rpc and --keystore; the devnet that --devnet names;
 the devnet that runs on this machine.";
 
+const DEVNET_ABOUT: &str = "\
+Run a whole network on this machine: every role is a process of its own.
+
+Without a verb the network starts, or goes on where it stopped if DIR holds one, and runs until Ctrl-C. DIR is
+what --data names, or cess/devnet in the user's data folder. DIR/devnet.json tells programs where everything is;
+DIR/logs has a log of every role. A new network has 4 validators and 12 miners.
+The accounts of a devnet are public knowledge: never send anything of value to them.";
+
+const PUT_ABOUT: &str = "\
+Store a file, a folder, or standard input.
+
+Returns when the object is final and every live miner of its volumes has signed for it. An upload of a file that
+was interrupted goes on where it stopped when the same command runs again.";
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(name = "cess", version, about = "Decentralised storage with its own EVM chain", long_about = LONG_ABOUT)]
-#[command(arg_required_else_help = true, infer_subcommands = false, max_term_width = 100)]
+#[command(arg_required_else_help = true)]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
@@ -51,8 +65,8 @@ pub struct Globals {
     pub passphrase_file: Option<PathBuf>,
     /// Use this devnet's node and its first development account; without DIR, the devnet that was started last
     #[arg(long, global = true, value_name = "DIR", num_args = 0..=1, default_missing_value = "",
-          env = "CESS_DEVNET", hide_env = true)]
-    pub devnet: Option<PathBuf>,
+          value_parser = devnet_choice, env = "CESS_DEVNET", hide_env = true)]
+    pub devnet: Option<DevnetChoice>,
     /// Folder of the command's own files: a devnet, keystores, unfinished uploads
     #[arg(long, global = true, value_name = "DIR", env = "CESS_DATA", hide_env = true)]
     pub data: Option<PathBuf>,
@@ -61,11 +75,24 @@ pub struct Globals {
     pub json: bool,
 }
 
+/// Which devnet a command means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DevnetChoice {
+    /// The one that was started last.
+    Last,
+    /// The one in this folder.
+    At(PathBuf),
+}
+
+fn devnet_choice(text: &str) -> Result<DevnetChoice, Infallible> {
+    Ok(if text.is_empty() { DevnetChoice::Last } else { DevnetChoice::At(text.into()) })
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a whole network on this machine
-    #[command(args_conflicts_with_subcommands = false)]
+    #[command(long_about = DEVNET_ABOUT)]
     Devnet(DevnetArgs),
     /// Run a validator: order and execute blocks, serve RPC
     Validator(RoleArgs),
@@ -87,6 +114,7 @@ pub enum Command {
     #[command(subcommand)]
     Network(NetworkCommand),
     /// Short for `cess object put`
+    #[command(long_about = PUT_ABOUT)]
     Put(PutArgs),
     /// Short for `cess object get`
     Get(GetArgs),
@@ -98,12 +126,6 @@ pub enum Command {
 
 /// `cess devnet`
 #[derive(Debug, Args)]
-#[command(long_about = "\
-Run a whole network on this machine: every role is a process of its own.
-
-Without a verb the network starts, or goes on where it stopped if DIR holds one, and runs until Ctrl-C.
-DIR/devnet.json tells programs where everything is; DIR/logs has a log of every role.
-The accounts of a devnet are public knowledge: never send anything of value to them.")]
 pub struct DevnetArgs {
     /// Validators of a new network
     #[arg(long, value_name = "COUNT")]
@@ -224,6 +246,7 @@ pub enum BucketCommand {
 #[derive(Debug, Subcommand)]
 pub enum ObjectCommand {
     /// Store a file, a folder, or standard input
+    #[command(long_about = PUT_ABOUT)]
     Put(PutArgs),
     /// Read an object, or all below a prefix that ends in /
     Get(GetArgs),
@@ -242,11 +265,6 @@ pub enum ObjectCommand {
 
 /// `cess object put`
 #[derive(Debug, Args)]
-#[command(long_about = "\
-Store a file, a folder, or standard input.
-
-Returns when the object is final and every live miner of its volumes has signed for it. An upload that was
-interrupted goes on where it stopped when the same command runs again.")]
 pub struct PutArgs {
     /// File or folder; - for standard input
     pub path: PathBuf,

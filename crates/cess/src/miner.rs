@@ -59,7 +59,7 @@ async fn serve(file: &MinerFile, dir: &Path, data: &Path) -> Result<()> {
     let spec = wait_for_spec(&*chain).await?;
 
     let store_config = StoreConfig { capacity_bytes: file.capacity_bytes(&spec.storage) };
-    let disk = FileDisk::open(&data.join("fragments")).context("the fragments' folder cannot be opened")?;
+    let disk = FileDisk::open(data).with_context(|| format!("{} cannot be used", data.display()))?;
     let (store, recovery) = tokio::task::spawn_blocking(move || Store::open(disk, store_config)).await??;
     if !recovery.lost.is_empty() {
         tracing::error!(fragments = recovery.lost.len(), "fragments are missing on disk");

@@ -83,15 +83,21 @@ impl FromStr for Amount {
         let wrong = || "an amount is a number, in whole coins or with a unit: 1.5, 20gwei, 1000wei".to_string();
         let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = (&text[..split], text[split..].trim());
-        let unit = match unit {
-            "" => "ether",
-            "gwei" | "wei" => unit,
+        let decimals: u8 = match unit {
+            "" => 18,
+            "gwei" => 9,
+            "wei" => 0,
             _ => return Err(wrong()),
         };
-        if number.is_empty() || number.matches('.').count() > 1 {
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        // The library would cut what is smaller than a wei.
+        if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
             return Err(wrong());
         }
-        parse_units(number, unit).map(|amount| Self(amount.get_absolute())).map_err(|_| wrong())
+        if fraction.trim_end_matches('0').len() > usize::from(decimals) {
+            return Err(format!("{text} is no whole number of wei"));
+        }
+        parse_units(number, decimals).map(|amount| Self(amount.get_absolute())).map_err(|_| wrong())
     }
 }
 

@@ -52,10 +52,11 @@ fn takes_every_documented_line() {
 
 #[test]
 fn devnet_option_stands_alone_before_a_noun() {
-    assert_eq!(parse("cess --devnet network status").unwrap().globals.devnet, Some("".into()));
-    assert_eq!(parse("cess --devnet some/dir network status").unwrap().globals.devnet, Some("some/dir".into()));
-    assert_eq!(parse("cess network status --devnet").unwrap().globals.devnet, Some("".into()));
-    assert_eq!(parse("cess network status").unwrap().globals.devnet, None);
+    let choice = |line| parse(line).unwrap().globals.devnet;
+    assert_eq!(choice("cess --devnet network status"), Some(DevnetChoice::Last));
+    assert_eq!(choice("cess --devnet some/dir network status"), Some(DevnetChoice::At("some/dir".into())));
+    assert_eq!(choice("cess network status --devnet"), Some(DevnetChoice::Last));
+    assert_eq!(choice("cess network status"), None);
 }
 
 #[test]

@@ -8,7 +8,9 @@ pub fn write<T>(name: &str, title: &str, config: &T, comments: &[(&str, &str)])
 where
     T: Serialize + DeserializeOwned + PartialEq + fmt::Debug,
 {
-    let text = format!("# {title}\n{}", commented(&toml::to_string_pretty(config).unwrap(), comments));
+    let toml = toml::to_string_pretty(config).unwrap();
+    let text = format!("# {title}\n{}", commented(&toml, comments));
+    assert_eq!(text.matches("\n\n# ").count(), comments.len(), "a comment is about nothing");
     assert_eq!(&toml::from_str::<T>(&text).unwrap(), config, "the example does not say what it should");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operate").join(name);
     if fs::read_to_string(&path).unwrap_or_default() != text {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::description::{FILE_NAME, write_whole};
-use crate::cli::Globals;
+use crate::cli::{DevnetChoice, Globals};
 
 /// A devnet's folder; the path is absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,11 @@ impl Folder {
     }
 
     /// The folder that `--devnet` names, or the one that was started last.
-    pub fn of_option(devnet: &Path) -> Result<Self> {
-        if devnet.as_os_str().is_empty() { Self::last() } else { Self::existing(devnet) }
+    pub fn of_option(devnet: &DevnetChoice) -> Result<Self> {
+        match devnet {
+            DevnetChoice::Last => Self::last(),
+            DevnetChoice::At(path) => Self::existing(path),
+        }
     }
 
     /// The devnet that was started last.
@@ -124,7 +127,10 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn named_devnet(globals: &Globals) -> Option<PathBuf> {
-    globals.devnet.clone().filter(|path| !path.as_os_str().is_empty())
+    match &globals.devnet {
+        Some(DevnetChoice::At(path)) => Some(path.clone()),
+        Some(DevnetChoice::Last) | None => None,
+    }
 }
 
 fn default_path() -> Result<PathBuf> {

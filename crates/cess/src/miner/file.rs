@@ -55,9 +55,10 @@ pub enum Operator {
 }
 
 impl MinerFile {
-    /// Bytes of fragments that it has to have room for.
+    /// Bytes of fragments that it has to have room for: its lots, and a quarter of that for what is staged.
     pub fn capacity_bytes(&self, storage: &StorageSpec) -> u64 {
-        u64::from(self.lots).saturating_mul(storage.lot_bytes())
+        let lots_bytes = u64::from(self.lots).saturating_mul(storage.lot_bytes());
+        lots_bytes.saturating_add(lots_bytes / 4)
     }
 }
 

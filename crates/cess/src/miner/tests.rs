@@ -47,7 +47,7 @@ fn a_devnets_file_is_short() {
                 [operator]\nkey_file = 'operator.key'\n";
     let file: MinerFile = toml::from_str(text).unwrap();
     assert_eq!(file.operator, Operator::KeyFile("operator.key".into()));
-    assert_eq!(file.capacity_bytes(&types::spec::StorageSpec::devnet()), 4 << 30);
+    assert_eq!(file.capacity_bytes(&types::spec::StorageSpec::devnet()), 5 << 30);
 }
 
 #[test]

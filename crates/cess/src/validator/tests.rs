@@ -39,7 +39,6 @@ fn example_is_as_documented() {
             ("rpc.subscriptions_per_connection_max", "Most subscriptions of a WebSocket connection."),
             ("rpc.filters_max", "Most filters of all clients together."),
             ("rpc.filter_expiry_ms", "How long a filter lives without being asked."),
-            ("rpc.logs_max", "Most logs of one answer."),
             ("rpc.calls_max", "Most calls and estimates that run at a time; others queue."),
             ("rpc.waits_max", "Most clients that wait for a block or a receipt."),
         ],
