@@ -143,7 +143,7 @@ impl Sender {
         for attempt in 1.. {
             let nonce = match *next {
                 Some(nonce) => nonce,
-                None => self.chain.account(self.address()).await?.nonce,
+                None => self.chain.account(self.address()).await?.pending_nonce,
             };
             let raw = self.sign(TxEip1559 {
                 chain_id,
@@ -206,6 +206,7 @@ impl Sender {
         let start = self.chain.head().await?.height;
         let mut height = start;
         let mut sent_at = start;
+        let mut was_taken = false;
         loop {
             if let Some(receipt) = self.chain.receipt(hash).await? {
                 return Ok(receipt);
@@ -216,24 +217,23 @@ impl Sender {
             }
             if height >= sent_at + RESEND_BLOCKS {
                 sent_at = height;
-                self.send_again(hash, nonce, raw).await?;
+                let is_taken = self.send_again(nonce, raw).await?;
+                // State runs ahead of receipts: what took the nonce may be this very transaction.
+                if is_taken && was_taken {
+                    *self.nonce.lock().await = None;
+                    return Err(SendError::Replaced { hash });
+                }
+                was_taken = is_taken;
             }
             height = self.chain.wait_above(height).await?.height;
         }
     }
 
-    /// Offers a transaction anew that no block took: the pool may have dropped it.
-    async fn send_again(&self, hash: B256, nonce: u64, raw: &Bytes) -> Result<(), SendError> {
+    /// Offers a transaction anew that has no receipt: the pool may have dropped it. Says whether a block took its nonce.
+    async fn send_again(&self, nonce: u64, raw: &Bytes) -> Result<bool, SendError> {
         match self.chain.send_raw(raw.clone()).await {
-            Err(error) if is_nonce_error(&error) => {
-                let taken = self.chain.account(self.address()).await?.nonce > nonce;
-                if taken && self.chain.receipt(hash).await?.is_none() {
-                    *self.nonce.lock().await = None;
-                    return Err(SendError::Replaced { hash });
-                }
-                Ok(())
-            }
-            Err(ChainError::Rpc { .. }) | Ok(_) => Ok(()),
+            Err(error) if is_nonce_error(&error) => Ok(self.chain.account(self.address()).await?.nonce > nonce),
+            Err(ChainError::Rpc { .. }) | Ok(_) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

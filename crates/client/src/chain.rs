@@ -35,8 +35,10 @@ pub struct Head {
 /// What an account has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountState {
-    /// Nonce of the next transaction, counting those that wait in the pool.
+    /// Transactions of it that are in blocks.
     pub nonce: u64,
+    /// Nonce of its next transaction, counting those that wait in the node's pool.
+    pub pending_nonce: u64,
     /// Wei.
     pub balance: U256,
 }

@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use transport::{FetchError, Transport};
+use transport::{Fetch, FetchError, Transport};
 use types::{Profile, SegmentId};
 
 /// Why bytes of a segment could not be had.
@@ -148,19 +148,16 @@ impl Fetcher {
     async fn ask(&self, volume: &OpenVolume, segment: SegmentRef, seat: u16, range: Range<u64>) -> Answer {
         let endpoint = volume.members[usize::from(seat)].endpoint.as_ref().expect("only seats with one are asked");
         let started = Instant::now();
-        let fetched =
-            self.transport.fetch(endpoint, segment.id, Some(range.clone()), self.config.request_timeout).await;
+        let fetch = Fetch { segment: segment.id, index: seat, range: Some(range.clone()) };
+        let fetched = self.transport.fetch(endpoint, fetch, self.config.request_timeout).await;
         let peer = endpoint.id();
         let result = match fetched {
-            // The proof ties profile, length and index to the segment; a peer may still have answered for another seat.
-            Ok(fragment) if fragment.proof.index == seat && fragment.length == u64::from(segment.length) => {
+            // Its proof ties the length to the segment: where another is expected, the reference is wrong.
+            Ok(fragment) if fragment.length == u64::from(segment.length) => {
                 self.peers.answered(peer, started.elapsed());
                 Ok(fragment.bytes)
             }
-            Ok(_) => {
-                self.peers.lied(peer, Instant::now());
-                Err(FetchError::Lied(transport::Lie::Proof))
-            }
+            Ok(_) => Err(FetchError::Lied(transport::Lie::Proof)),
             Err(error) => {
                 self.blame(peer, &error);
                 Err(error)

@@ -8,10 +8,10 @@ use client::{
     Sender,
     chain::{ChainApi, MemoryChain, Network},
 };
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 use store::{MemoryDisk, Store, StoreConfig};
 use transport::{
-    Fragment, MemoryNetwork, MemoryTransport, Refusal, RefusalReason, RequestError, Sign, SignSegment, Stage,
+    Fetch, Fragment, MemoryNetwork, MemoryTransport, Refusal, RefusalReason, RequestError, Sign, SignSegment, Stage,
     StageHeader, Transport,
 };
 use types::{
@@ -62,6 +62,10 @@ impl Segment {
         };
         let fragments = fragments.into_iter().enumerate().map(|(seat, fragment)| (proof(seat), fragment)).collect();
         Self { id: segment_id(PROFILE, LENGTH, &tree.root()), fragments_root: tree.root(), fragments }
+    }
+
+    pub(crate) fn fetch(&self, index: u16, range: Option<Range<u64>>) -> Fetch {
+        Fetch { segment: self.id, index, range }
     }
 }
 

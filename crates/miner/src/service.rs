@@ -235,7 +235,10 @@ impl MinerService {
 
     async fn fetch(&self, fetch: &Fetch) -> Result<FragmentReply, Refusal> {
         let records = self.store.records_of(fetch.segment).await.map_err(store_refusal)?;
-        let Some(record) = records.first() else { return refuse(Unknown, "the segment's fragment is not here") };
+        // It may hold one in each of several volumes.
+        let Some(record) = records.iter().find(|record| record.seat == fetch.index) else {
+            return refuse(Unknown, "the fragment is not here");
+        };
         let fragment_bytes = record.fragment_bytes();
         let range = fetch.range.clone().unwrap_or(0..fragment_bytes);
         if range.start >= range.end || range.end > fragment_bytes {

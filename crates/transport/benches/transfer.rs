@@ -6,7 +6,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::{sync::Arc, time::Duration};
 use transport::{
-    Fragment, FragmentReply, IrohConfig, IrohTransport, Request, Response, Service, StageHeader, Transport,
+    Fetch, Fragment, FragmentReply, IrohConfig, IrohTransport, Request, Response, Service, StageHeader, Transport,
 };
 use types::{
     Endpoint, Profile,
@@ -37,6 +37,12 @@ struct Peers {
     header: StageHeader,
     fragment: Fragment,
     _serving: transport::Serving,
+}
+
+impl Peers {
+    fn fetch(&self) -> Fetch {
+        Fetch { segment: self.header.segment, index: 0, range: None }
+    }
 }
 
 async fn peers() -> Peers {
@@ -72,7 +78,7 @@ fn transfer(criterion: &mut Criterion) {
         group.sample_size(20).throughput(Throughput::Bytes((parallel * FRAGMENT_BYTES) as u64));
         group.bench_function(format!("fetch/size=2MiB parallel={parallel}"), |bench| {
             bench.to_async(&runtime).iter(|| async {
-                let fetches = (0..parallel).map(|_| peers.asker.fetch(&peers.to, peers.header.segment, None, DEADLINE));
+                let fetches = (0..parallel).map(|_| peers.asker.fetch(&peers.to, peers.fetch(), DEADLINE));
                 futures::future::try_join_all(fetches).await.expect("the peer answers")
             });
         });

@@ -14,7 +14,7 @@ use alloy_primitives::B256;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use parking_lot::Mutex;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, ops::Range, time::Duration};
 use types::{Endpoint, SegmentId};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -98,16 +98,21 @@ pub(crate) async fn put(transport: &dyn Transport, to: &Endpoint, length: u64) -
     transport.stage(to, stage.header, stage.fragment, SOON).await.map(|()| segment)
 }
 
+/// Asks for the fragment that samples are of.
+pub(crate) fn third(segment: SegmentId, range: Option<Range<u64>>) -> Fetch {
+    Fetch { segment, index: 3, range }
+}
+
 /// Every request gets its answer, and fragments come back as they went, whole and in part.
 pub(crate) async fn answers_everything(transport: &dyn Transport, to: &Endpoint) {
     for length in [1, 300_000, 8 << 20] {
         let segment = put(transport, to, length).await.unwrap();
         let (_, proof, expected) = fragment(length, 3);
-        let whole = transport.fetch(to, segment, None, SOON).await.unwrap();
+        let whole = transport.fetch(to, third(segment, None), SOON).await.unwrap();
         assert_eq!((&whole.bytes, &whole.proof, whole.length), (expected.bytes(), &proof, length));
         assert_eq!(whole.groups, *expected.groups());
         for range in [0..1, 16_383..16_385, 40_000..65_536] {
-            let part = transport.fetch(to, segment, Some(range.clone()), SOON).await.unwrap();
+            let part = transport.fetch(to, third(segment, Some(range.clone())), SOON).await.unwrap();
             assert_eq!(part.bytes, expected.bytes().slice(range.start as usize..range.end as usize));
         }
     }
@@ -119,7 +124,7 @@ pub(crate) async fn answers_everything(transport: &dyn Transport, to: &Endpoint)
 
 /// Refusals arrive typed, also before the body was taken.
 pub(crate) async fn refuses_in_words(transport: &dyn Transport, to: &Endpoint) {
-    let refused = transport.fetch(to, B256::ZERO, None, SOON).await;
+    let refused = transport.fetch(to, third(B256::ZERO, None), SOON).await;
     assert!(matches!(refused, Err(FetchError::Refused(Refusal { reason: RefusalReason::Unknown, .. }))), "{refused:?}");
     let refused = put(transport, to, 8 << 20).await;
     let closed = |refusal: &Refusal| refusal.reason == RefusalReason::VolumeClosed;
@@ -129,14 +134,14 @@ pub(crate) async fn refuses_in_words(transport: &dyn Transport, to: &Endpoint) {
 /// A shelf that flips a bit is caught; its bytes reach nobody.
 pub(crate) async fn catches_flipped_bits(transport: &dyn Transport, to: &Endpoint) {
     let segment = put(transport, to, 300_000).await.unwrap();
-    let caught = transport.fetch(to, segment, None, SOON).await;
+    let caught = transport.fetch(to, third(segment, None), SOON).await;
     assert_eq!(caught, Err(FetchError::Lied(Lie::Group { index: 1 })));
 }
 
 /// A shelf that sends more than was asked for is caught.
 pub(crate) async fn catches_too_much(transport: &dyn Transport, to: &Endpoint) {
     let segment = put(transport, to, 300_000).await.unwrap();
-    let caught = transport.fetch(to, segment, Some(0..1), SOON).await;
+    let caught = transport.fetch(to, third(segment, Some(0..1)), SOON).await;
     assert_eq!(caught, Err(FetchError::Lied(Lie::Range)));
 }
 

@@ -101,11 +101,13 @@ pub struct Sign {
     pub segments: Vec<SignSegment>,
 }
 
-/// Asks for a fragment of the member's seat.
+/// Asks for a fragment. A member of two volumes may hold two of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
     /// The segment.
     pub segment: SegmentId,
+    /// Which of its fragments: the seat of the member that holds it.
+    pub index: u16,
     /// Bytes of the fragment, not empty; nothing for all of them.
     pub range: Option<Range<u64>>,
 }

@@ -10,8 +10,8 @@ use crate::{
 };
 use alloy_primitives::B256;
 use async_trait::async_trait;
-use std::{ops::Range, time::Duration};
-use types::{Endpoint, SegmentId, StripeLeaf};
+use std::time::Duration;
+use types::{Endpoint, StripeLeaf};
 
 /// Why a request brought no answer that counts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,15 +120,9 @@ pub trait Transport: Send + Sync + 'static {
         }
     }
 
-    /// Fetches the peer's fragment of a segment, or a range of it; every byte returned is verified.
-    async fn fetch(
-        &self,
-        to: &Endpoint,
-        segment: SegmentId,
-        range: Option<Range<u64>>,
-        deadline: Duration,
-    ) -> Result<FetchedFragment, FetchError> {
-        let fetch = Fetch { segment, range: range.clone() };
+    /// Fetches a fragment, or a range of it; every byte returned is verified.
+    async fn fetch(&self, to: &Endpoint, fetch: Fetch, deadline: Duration) -> Result<FetchedFragment, FetchError> {
+        let range = fetch.range.clone();
         match self.request(to, Request::Fetch(fetch), deadline).await? {
             Response::Fragment(reply) => Ok(FetchedFragment::cut(reply, range)?),
             Response::Refused(refusal) => Err(refusal.into()),

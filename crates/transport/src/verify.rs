@@ -11,8 +11,8 @@ use types::{Profile, segment::FragmentProof};
 /// How a peer lied about a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lie {
-    /// The proof does not lead to the segment.
-    #[error("the fragment's proof does not lead to the segment")]
+    /// The proof does not lead to the fragment asked for.
+    #[error("the fragment is not the one asked for")]
     Proof,
     /// The group hashes do not make the fragment root.
     #[error("the group hashes do not make the fragment root")]
@@ -46,7 +46,7 @@ pub(crate) struct CheckedClaim(Claim);
 impl Claim {
     /// Checks everything that needs no fragment bytes.
     pub(crate) fn check(self, fetch: &Fetch) -> Result<CheckedClaim, Lie> {
-        if !self.proof.verify(self.profile, self.length, &fetch.segment) {
+        if self.proof.index != fetch.index || !self.proof.verify(self.profile, self.length, &fetch.segment) {
             return Err(Lie::Proof);
         }
         let fragment_bytes = self.profile.fragment_bytes(self.length);

@@ -231,7 +231,7 @@ impl ChainApi for MemoryChain {
     async fn account(&self, address: Address) -> Result<AccountState, ChainError> {
         let state = self.state.lock();
         let nonce = state.nonces.get(&address).copied().unwrap_or_default();
-        Ok(AccountState { nonce, balance: state.world.balance(address) })
+        Ok(AccountState { nonce, pending_nonce: nonce, balance: state.world.balance(address) })
     }
 
     async fn send_raw(&self, raw: Bytes) -> Result<B256, ChainError> {

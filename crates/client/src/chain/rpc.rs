@@ -315,10 +315,11 @@ impl ChainApi for RpcChain {
     }
 
     async fn account(&self, address: Address) -> Result<AccountState, ChainError> {
-        let nonce = self.read::<U64>("eth_getTransactionCount", rpc_params![address, "pending"]);
+        let nonce = self.read::<U64>("eth_getTransactionCount", rpc_params![address, "latest"]);
+        let pending = self.read::<U64>("eth_getTransactionCount", rpc_params![address, "pending"]);
         let balance = self.read::<U256>("eth_getBalance", rpc_params![address, "latest"]);
-        let (nonce, balance) = futures::try_join!(nonce, balance)?;
-        Ok(AccountState { nonce: nonce.to(), balance })
+        let (nonce, pending, balance) = futures::try_join!(nonce, pending, balance)?;
+        Ok(AccountState { nonce: nonce.to(), pending_nonce: pending.to(), balance })
     }
 
     async fn send_raw(&self, raw: Bytes) -> Result<B256, ChainError> {

@@ -27,7 +27,7 @@ async fn leased() -> Net {
 /// What seat 0 of volume 1 has of a segment.
 async fn fetched(net: &Net, segment: &Segment) -> Option<Bytes> {
     let to = MemoryNetwork::endpoint(peer(net.member(1, 0).await));
-    let fetched = net.uploader.fetch(&to, segment.id, None, DEADLINE).await;
+    let fetched = net.uploader.fetch(&to, segment.fetch(0, None), DEADLINE).await;
     fetched.ok().map(|fragment| fragment.bytes.into())
 }
 

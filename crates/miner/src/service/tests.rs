@@ -133,14 +133,31 @@ async fn fragments_are_served_whole_and_in_part_and_verify() {
     let segment = Segment::new(1);
     net.put(1, 1, &segment, &[0, 1, 2, 3, 4, 5]).await;
     let to = MemoryNetwork::endpoint(peer(net.member(1, 3).await));
-    let whole = net.uploader.fetch(&to, segment.id, None, DEADLINE).await.unwrap();
+    let whole = net.uploader.fetch(&to, segment.fetch(3, None), DEADLINE).await.unwrap();
     assert_eq!((&whole.bytes, &whole.proof), (segment.fragments[3].1.bytes(), &segment.fragments[3].0));
-    let part = net.uploader.fetch(&to, segment.id, Some(20_000..40_000), DEADLINE).await.unwrap();
+    let part = net.uploader.fetch(&to, segment.fetch(3, Some(20_000..40_000)), DEADLINE).await.unwrap();
     assert_eq!(part.bytes, whole.bytes.slice(20_000..40_000));
-    let beyond = net.uploader.fetch(&to, segment.id, Some(0..FRAGMENT_BYTES + 1), DEADLINE).await;
+    let beyond = net.uploader.fetch(&to, segment.fetch(3, Some(0..FRAGMENT_BYTES + 1)), DEADLINE).await;
     assert!(matches!(beyond, Err(transport::FetchError::Refused(refusal)) if refusal.reason == Malformed));
-    let unknown = net.uploader.fetch(&to, Segment::new(9).id, None, DEADLINE).await;
+    let unknown = net.uploader.fetch(&to, Segment::new(9).fetch(3, None), DEADLINE).await;
     assert!(matches!(unknown, Err(transport::FetchError::Refused(refusal)) if refusal.reason == Unknown));
+}
+
+/// Uploads that go on after a crash may place a segment in another volume than before.
+#[tokio::test]
+async fn a_member_of_two_volumes_serves_the_segments_fragment_of_either_seat() {
+    let mut net = net().await;
+    net.lease(2, 10 * FRAGMENT_BYTES, DAY_MS / 2).await;
+    let segment = Segment::new(1);
+    let places: Vec<_> = [1, 2].into_iter().flat_map(|volume| (0..8).map(move |seat| (volume, seat))).collect();
+    for (volume, seat) in &places {
+        net.stage(*volume, &segment, *seat).await.unwrap();
+    }
+    for (volume, seat) in places {
+        let to = MemoryNetwork::endpoint(peer(net.member(volume, seat).await));
+        let fetched = net.uploader.fetch(&to, segment.fetch(seat as u16, None), DEADLINE).await.unwrap();
+        assert_eq!(fetched.bytes, *segment.fragments[seat].1.bytes());
+    }
 }
 
 #[tokio::test]

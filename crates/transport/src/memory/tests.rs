@@ -55,7 +55,7 @@ async fn faults_do_what_they_say() {
     assert!(matches!(status(SOON).await, Err(RequestError::Transport(TransportError::Unreachable(_)))));
 
     network.set_behaviour(server.id(), Behaviour::Lie);
-    assert!(matches!(asker.fetch(&to, segment, None, SOON).await, Err(FetchError::Lied(_))));
+    assert!(matches!(asker.fetch(&to, contract::third(segment, None), SOON).await, Err(FetchError::Lied(_))));
     let held = shelf.fragments.lock().len();
     contract::put(&asker, &to, 1).await.unwrap();
     assert_eq!(shelf.fragments.lock().len(), held, "a liar says that it staged");

@@ -62,7 +62,7 @@ pub(crate) fn reply_range(length: u64, range: Range<u64>) -> FragmentReply {
 }
 
 pub(crate) fn fetch_of(reply: &FragmentReply, range: Option<Range<u64>>) -> Fetch {
-    Fetch { segment: fragment(reply.length, 3).0, range }
+    Fetch { segment: fragment(reply.length, 3).0, index: 3, range }
 }
 
 pub(crate) fn status() -> MinerStatus {

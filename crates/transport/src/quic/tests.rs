@@ -64,7 +64,9 @@ async fn many_requests_share_a_connection() {
     let fetches = (0..24u64).map(|i| {
         let (asker, to) = (asker.clone(), to.clone());
         let range = i * 60_000..(i + 1) * 60_000;
-        tokio::spawn(async move { asker.fetch(&to, segment, Some(range), SOON).await.unwrap().bytes.len() })
+        tokio::spawn(
+            async move { asker.fetch(&to, contract::third(segment, Some(range)), SOON).await.unwrap().bytes.len() },
+        )
     });
     for fetch in fetches.collect::<Vec<_>>() {
         assert_eq!(fetch.await.unwrap(), 60_000);

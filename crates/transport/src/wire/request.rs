@@ -151,11 +151,13 @@ fn encode_fetch(fetch: &Fetch) -> Result<Vec<u8>, WireError> {
     if fetch.range.is_some() {
         check_range(range.start, range.end)?;
     }
-    Ok([fetch.segment.as_slice(), &range.start.to_be_bytes(), &range.end.to_be_bytes()].concat())
+    Ok([fetch.segment.as_slice(), &fetch.index.to_be_bytes(), &range.start.to_be_bytes(), &range.end.to_be_bytes()]
+        .concat())
 }
 
 fn decode_fetch(reader: &mut Reader<'_>) -> Result<Fetch, WireError> {
     let segment = B256::from(reader.array::<32>()?);
+    let index = reader.u16()?;
     let range = match (reader.u64()?, reader.u64()?) {
         (0, 0) => None,
         (start, end) => {
@@ -163,7 +165,7 @@ fn decode_fetch(reader: &mut Reader<'_>) -> Result<Fetch, WireError> {
             Some(start..end)
         }
     };
-    Ok(Fetch { segment, range })
+    Ok(Fetch { segment, index, range })
 }
 
 fn check_range(start: u64, end: u64) -> Result<(), WireError> {

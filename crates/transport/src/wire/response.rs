@@ -120,7 +120,7 @@ fn encode_status(status: &MinerStatus) -> Result<Vec<u8>, WireError> {
 
 fn decode_status(reader: &mut Reader<'_>) -> Result<MinerStatus, WireError> {
     let (miner, free_bytes, height) = (reader.u32()?, reader.u64()?, reader.u64()?);
-    let count = usize::from(u16::from_be_bytes(reader.array()?));
+    let count = usize::from(reader.u16()?);
     if count > STATUS_VOLUMES_MAX {
         return Err(WireError("too many volumes in a status"));
     }
@@ -132,7 +132,7 @@ fn decode_status(reader: &mut Reader<'_>) -> Result<MinerStatus, WireError> {
 }
 
 fn decode_volume(reader: &mut Reader<'_>) -> Result<VolumeStatus, WireError> {
-    let (volume, seat) = (reader.u32()?, u16::from_be_bytes(reader.array()?));
+    let (volume, seat) = (reader.u32()?, reader.u16()?);
     Ok(VolumeStatus { volume, seat, stripe_count: reader.u32()? })
 }
 

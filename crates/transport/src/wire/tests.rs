@@ -16,8 +16,8 @@ fn requests() -> Vec<(&'static str, Request)> {
     vec![
         ("stage", Request::Stage(stage(300_000))),
         ("sign", Request::Sign(sign(64))),
-        ("fetch", Request::Fetch(Fetch { segment, range: None })),
-        ("fetch_range", Request::Fetch(Fetch { segment, range: Some(1..65536) })),
+        ("fetch", Request::Fetch(Fetch { segment, index: 3, range: None })),
+        ("fetch_range", Request::Fetch(Fetch { segment, index: 3, range: Some(1..65536) })),
         ("status", Request::Status(StatusQuery { from_volume: 6 })),
         ("leaves", Request::Leaves(LeavesQuery { volume: 1, from: 2, limit: 3 })),
     ]
@@ -53,7 +53,7 @@ fn decode_whole_response(message: &Message) -> Response {
         ResponseHead::Complete(response) => response,
         ResponseHead::Fragment(claim) => {
             let fragment = crate::message::sample::fragment(claim.length, 3).0;
-            let whole = crate::message::Fetch { segment: fragment, range: None };
+            let whole = crate::message::Fetch { segment: fragment, index: claim.proof.index, range: None };
             let range = claim.offset..claim.offset + claim.byte_count;
             let fetch = crate::message::Fetch { range: Some(range), ..whole };
             Response::Fragment(claim.check(&fetch).unwrap().into_reply(message.body.clone()))
@@ -123,7 +123,7 @@ fn claimed_sizes_beyond_the_limits_are_refused() {
     let mut sign = split(&encode_request(&Request::Sign(sign(2))).unwrap()).1.to_vec();
     sign[28] = 65;
     assert_eq!(decode_request(2, &sign), Err(WireError("a batch has 1 to 64 segments")));
-    let fetch = Fetch { segment: B256::ZERO, range: Some(5..5) };
+    let fetch = Fetch { segment: B256::ZERO, index: 0, range: Some(5..5) };
     assert!(encode_request(&Request::Fetch(fetch)).is_err());
     assert!(decode_response(132, &2000u32.to_be_bytes()).is_err());
 }

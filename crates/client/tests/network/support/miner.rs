@@ -22,7 +22,7 @@ pub struct TestMiner {
     pub peer: B256,
     pub id: u32,
     key: ReceiptKey,
-    held: Mutex<BTreeMap<SegmentId, (StageHeader, Fragment)>>,
+    held: Mutex<BTreeMap<(SegmentId, u32), (StageHeader, Fragment)>>,
 }
 
 impl TestMiner {
@@ -70,7 +70,7 @@ impl TestMiner {
         if stage.fragment.root() != stage.header.proof.root {
             return Err(Refusal::new(RefusalReason::WrongFragment, "other bytes"));
         }
-        self.held.lock().insert(stage.header.segment, (stage.header, stage.fragment));
+        self.held.lock().insert((stage.header.segment, stage.header.volume), (stage.header, stage.fragment));
         Ok(Response::Staged)
     }
 
@@ -80,10 +80,7 @@ impl TestMiner {
             return Err(Refusal::new(RefusalReason::InvalidExpiry, "over"));
         }
         let held = self.held.lock();
-        let all = sign
-            .segments
-            .iter()
-            .all(|segment| held.get(&segment.segment).is_some_and(|(header, _)| header.volume == sign.volume));
+        let all = sign.segments.iter().all(|segment| held.contains_key(&(segment.segment, sign.volume)));
         if !all {
             return Err(Refusal::new(RefusalReason::NotStaged, "not all are here"));
         }
@@ -102,8 +99,11 @@ impl TestMiner {
 
     fn fetch(&self, fetch: Fetch) -> Result<Response, Refusal> {
         let held = self.held.lock();
-        let (header, fragment) =
-            held.get(&fetch.segment).ok_or_else(|| Refusal::new(RefusalReason::Unknown, "not here"))?;
+        let of_index = |(header, _): &&(StageHeader, Fragment)| {
+            header.segment == fetch.segment && header.proof.index == fetch.index
+        };
+        let found = held.values().find(of_index);
+        let (header, fragment) = found.ok_or_else(|| Refusal::new(RefusalReason::Unknown, "not here"))?;
         let range = fetch.range.unwrap_or(0..header.fragment_bytes());
         if range.end > header.fragment_bytes() {
             return Err(Refusal::new(RefusalReason::Malformed, "too far"));
