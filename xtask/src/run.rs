@@ -11,9 +11,15 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository")
 }
 
-/// The cargo that runs us.
+/// The cargo that runs us, without what it told us about ourselves: build scripts take that for a change.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let of_this_package = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_", "CARGO_BIN_", "CARGO_CRATE_"];
+    for (name, _) in std::env::vars_os() {
+        if of_this_package.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(root());
     command
 }
@@ -35,7 +41,12 @@ pub fn release_dir() -> PathBuf {
 pub fn build_cess() -> Result<PathBuf, String> {
     step("building cess (the first build takes some minutes)");
     run(cargo().args(["build", "--release", "--locked", "--package", "cess", "--bin", "cess"]))?;
-    Ok(release_dir().join("cess"))
+    Ok(cess())
+}
+
+/// Where the binary is once it, or its tests, were built.
+pub fn cess() -> PathBuf {
+    release_dir().join("cess")
 }
 
 /// Says what happens next.

@@ -7,13 +7,13 @@ use std::{path::Path, process::Command};
 pub fn run() -> Result<(), String> {
     machine::ensure_c_compiler()?;
     machine::ensure_npm()?;
-    let cess = run::build_cess()?;
     run::step("crates, and networks of real processes");
     run::run(run::cargo().args(["test", "--release", "--workspace", "--locked"]))?;
     run::step("wallets and compilers of others");
     let folder = run::root().join("tests/wallets");
     run::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
-    let devnet = Devnet::start(&cess, &["--miners", "8"])?;
+    // Its own tests have just built it.
+    let devnet = Devnet::start(&run::cess(), &["--miners", "8"])?;
     let result = drive(&devnet, &folder);
     devnet.stop(result)
 }

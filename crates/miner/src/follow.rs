@@ -180,7 +180,7 @@ impl Follower {
                 let key = FragmentKey { segment: *segment, volume: *volume };
                 if let Some(record) = self.store.record(key).await? {
                     let (bytes, hold_until_height) = (record.fragment_bytes(), record.expires_at_height);
-                    held.insert(key, Held { territory: record.territory, bytes, hold_until_height });
+                    held.insert(key, Held { bytes, hold_until_height });
                 }
             }
         }

@@ -210,8 +210,9 @@ impl MinerService {
         }
         let account = Account { territory: header.permit.territory, volume: header.volume };
         let mut refusal = Refusal::new(NoLease, "the territory has no lease on the volume");
+        let mut moves = 0;
         for freshness in [Freshness::Remembered, Freshness::New] {
-            let moves = self.state.lock().moves;
+            moves = self.state.lock().moves;
             let lease = self.views.lease(account, moves, freshness).await.map_err(chain_refusal)?;
             let (now_ms, staged_bytes) = {
                 let state = self.state.lock();
@@ -225,9 +226,10 @@ impl MinerService {
             }
             refusal = Refusal::new(LeaseExceeded, format!("{staged_bytes} bytes of {} are staged", lease.column_bytes));
         }
-        // Commits draw on the lease: this side may count fragments as staged that the chain has already taken off.
+        // Commits draw on the lease: until they are followed, this side counts as staged what the chain has taken off.
         let head = self.chain.head().await.map_err(chain_refusal)?;
-        if refusal.reason == LeaseExceeded && head.height > self.state.lock().height {
+        let state = self.state.lock();
+        if refusal.reason == LeaseExceeded && (head.height > state.height || state.moves != moves) {
             return busy("the miner is catching up with the chain");
         }
         Err(refusal)

@@ -11,6 +11,9 @@ use store::FragmentKey;
 /// Blocks that a fragment is held for after its receipt has run out.
 pub(crate) const MARGIN_BLOCKS: u64 = 16;
 
+/// The territory of fragments that were released while a receipt was about: they take nothing of any lease.
+pub(crate) const NOBODY: u64 = 0;
+
 /// Who pays for staging, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Account {

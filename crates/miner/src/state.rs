@@ -1,6 +1,9 @@
 //! Decide what the chain's events mean for a member: which leaves to append, which fragments to keep or let go.
 
-use crate::{notes, staging::Staging};
+use crate::{
+    notes,
+    staging::{NOBODY, Staging},
+};
 use std::collections::{BTreeMap, HashMap};
 use store::{Change, FragmentKey};
 use types::{Profile, SegmentId, StripeLeaf, merkle::Frontier};
@@ -47,22 +50,14 @@ pub(crate) struct Step {
     kept: Vec<FragmentKey>,
     removed: Vec<FragmentKey>,
     /// Fragments that go back to staging, since a receipt may still call for them.
-    returned: Vec<(FragmentKey, StagedAgain)>,
+    returned: Vec<(FragmentKey, Held)>,
     missing: Vec<(FragmentKey, u32)>,
     no_longer_missing: Vec<FragmentKey>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct StagedAgain {
-    territory: u64,
-    bytes: u64,
-    hold_until_height: u64,
 }
 
 /// What the store knows of a fragment that an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
-    pub(crate) territory: u64,
     pub(crate) bytes: u64,
     pub(crate) hold_until_height: u64,
 }
@@ -173,9 +168,8 @@ impl State {
             // Another receipt for the same fragment may be about: a commit with it would make this member owe bytes
             // that it has let go.
             Some(held) if held.hold_until_height >= self.height => {
-                let Held { territory, bytes, hold_until_height } = *held;
                 step.kept.retain(|kept| *kept != key);
-                step.returned.push((key, StagedAgain { territory, bytes, hold_until_height }));
+                step.returned.push((key, *held));
                 step.changes.push(Change::Return(key));
             }
             Some(_) => {
@@ -193,8 +187,8 @@ impl State {
         for key in step.kept.into_iter().chain(step.removed) {
             self.staging.remove(&key);
         }
-        for (key, StagedAgain { territory, bytes, hold_until_height }) in step.returned {
-            self.staging.restore(key, territory, bytes, hold_until_height);
+        for (key, Held { bytes, hold_until_height }) in step.returned {
+            self.staging.restore(key, NOBODY, bytes, hold_until_height);
         }
         for key in step.no_longer_missing {
             self.missing.remove(&key);

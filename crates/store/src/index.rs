@@ -152,7 +152,7 @@ impl Effects {
                 Some(record)
             }
             Change::Return(_) => {
-                record.state = FragmentState::Staged;
+                (record.state, record.territory) = (FragmentState::Staged, 0);
                 Some(record)
             }
             Change::Hold { until_height, .. } => {

@@ -128,7 +128,7 @@ pub enum Change {
         /// The height.
         until_height: u64,
     },
-    /// A kept fragment is only staged again: its segment was released, but may be committed anew.
+    /// A kept fragment is only staged again, for no territory (0): its segment was released, but may be committed anew.
     Return(FragmentKey),
     /// A fragment goes.
     Remove(FragmentKey),

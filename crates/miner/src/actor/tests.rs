@@ -129,6 +129,27 @@ async fn e3_what_was_signed_for_is_held_until_no_commit_can_use_it() {
     assert_eq!(fetched(&net, &segment).await, held(&segment));
 }
 
+/// Who overwrites objects again and again must not run out of leases while old receipts last.
+#[tokio::test]
+async fn what_was_released_under_a_receipt_takes_nothing_of_the_lease() {
+    let mut net = Net::new().await;
+    net.lease(1, 2 * FRAGMENT_BYTES, DAY_MS / 2).await;
+    let segments = [Segment::new(1), Segment::new(2), Segment::new(3)];
+    net.put(1, 1, &segments[0], &WITH_ZERO).await;
+    net.release(1, 0).await;
+    assert_eq!(fetched(&net, &segments[0]).await, held(&segments[0]), "its receipt may be used again");
+    net.lease(1, FRAGMENT_BYTES, DAY_MS / 2).await;
+    let member = net.member(1, 0).await;
+    for crash in [false, true] {
+        if crash {
+            net.crash(member, 3).await;
+        }
+        net.stage(1, &segments[1], 0).await.unwrap();
+        net.stage(1, &segments[2], 0).await.unwrap();
+        assert_eq!(reason(net.stage(1, &Segment::new(4), 0).await), RefusalReason::LeaseExceeded);
+    }
+}
+
 #[tokio::test]
 async fn what_nobody_commits_goes_after_lease_and_receipt() {
     let mut net = leased().await;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::staging::Account;
 use alloy_primitives::B256;
 
 const VOLUME: u32 = 7;
@@ -28,7 +29,7 @@ fn released(index: u32, number: u8) -> Event {
 }
 
 fn held(number: u8, hold_until_height: u64) -> HashMap<FragmentKey, Held> {
-    HashMap::from([(key(number), Held { territory: 1, bytes: 100, hold_until_height })])
+    HashMap::from([(key(number), Held { bytes: 100, hold_until_height })])
 }
 
 /// A member of the volume that has these fragments staged, at height 100.
@@ -101,6 +102,8 @@ fn e3_a_released_fragment_under_another_receipt_stays_and_may_be_committed_again
     follow(&mut state, &[appended(0, 1)], &HashMap::new());
     assert_eq!(follow(&mut state, &[released(0, 1)], &held(1, 100)), [Change::Return(key(1))]);
     assert!(state.staging.expire(100, |_| true, 9).is_empty());
+    let payer = Account { territory: 1, volume: VOLUME };
+    assert_eq!(state.staging.bytes(payer), 0, "it takes nothing of a lease that it was drawn from");
     assert_eq!(follow(&mut state, &[appended(1, 1)], &HashMap::new()), [Change::Keep(key(1))]);
     assert!(state.missing.is_empty());
 }

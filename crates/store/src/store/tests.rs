@@ -95,6 +95,7 @@ async fn only_what_is_staged_and_past_its_height_expires() {
     assert_eq!(store.expired(101, 10), [key(3), key(4), key(2)]);
     store.update(vec![Change::Return(key(1))]).await.unwrap();
     assert_eq!(store.expired(12, 10), [key(1)]);
+    assert_eq!(store.record(key(1)).await.unwrap().unwrap().territory, 0);
 }
 
 #[tokio::test]
