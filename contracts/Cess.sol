@@ -210,7 +210,7 @@ interface IVolumes {
 
     /// Reserves `columnBytes` of staging on each member of each volume until `untilMs`, from the territory's quota.
     function lease(uint64 territory, uint32[] calldata volumes, uint64 columnBytes, uint64 untilMs) external;
-    /// Gives an expired lease's quota back. Anyone may call it.
+    /// Gives the quota of a lease back that has expired, or whose volume is closed. Anyone may call it.
     function endLease(uint64 territory, uint32 volume) external;
     /// Appends batches and sets bucket roots: all of it, or nothing. Pays the stripes' deposits and, for every seat that
     /// did not sign, the rebuild of its fragments; what is paid too much comes back.

@@ -128,6 +128,7 @@ impl Client {
         let session = self.session(record.territory, record.policy, profile);
         let progress = Progress::default();
         let mut assembler = Assembler::new(session, self.config().put_memory_bytes, 0, progress.clone(), None);
+        assembler.use_reserve();
         let removals = keys.iter().map(|key| ((*key).to_owned(), when)).collect();
         let changes = Changes { removals, ..Changes::default() };
         let update = Update { bucket: &bucket, assembler: &mut assembler, progress: &progress };

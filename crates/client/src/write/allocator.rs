@@ -3,12 +3,13 @@
 use super::WriteError;
 use crate::{
     Sender,
-    chain::{Head, Network, OpenVolume},
+    chain::{ChainError, Head, Network, OpenVolume},
     directory::Directory,
     peers::Scoreboard,
     progress::{Event, Progress},
 };
 use alloy_primitives::U256;
+use alloy_sol_types::SolCall;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -17,7 +18,7 @@ use std::{
 use tokio::sync::{Mutex, Notify, futures::Notified};
 use types::{
     Profile,
-    abi::{IVolumes, VOLUMES},
+    abi::{ITerritories, IVolumes, TERRITORIES, VOLUMES},
     spec::StorageSpec,
 };
 
@@ -33,8 +34,24 @@ const LEASE_LEFT_MS: u64 = 120_000;
 const LEASE_SEGMENTS_MIN: u64 = 8;
 /// Most full segments that one lease is taken for at a time.
 const LEASE_SEGMENTS_MAX: u64 = 64;
+/// Billed bytes that are kept free for index pages, so that objects can be removed from a territory that is full.
+const RESERVE_BYTES_MAX: u64 = 64 << 20;
+/// Part of a territory that is kept free.
+const RESERVE_SHARE: u64 = 64;
+/// Days in the past that are looked at for quota to take back.
+const RECLAIM_DAYS: u32 = 60;
+const DAY_MS: u64 = 24 * 3_600_000;
 /// Part of the free quota that a lease takes at most, beyond what is needed at once.
 const LEASE_SHARE: u64 = 4;
+
+/// What a write will take, as far as it knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demand {
+    /// Bytes of each column that may be assigned soon, the present segment included.
+    pub(crate) expected_bytes: u64,
+    /// Whether it must leave room for index pages that free space.
+    pub(crate) keeps_reserve: bool,
+}
 
 /// Assigns volumes to the segments of one territory.
 pub(crate) struct Allocator {
@@ -88,19 +105,18 @@ impl Allocator {
         Self { sender, directory, peers, storage, profile, policy, territory, parallel, timeout, state, starved }
     }
 
-    /// Assigns a volume to a segment with fragments of this length. `expected_bytes` are the bytes of each column that
-    /// the caller may assign soon, this segment included.
+    /// Assigns a volume to a segment with fragments of this length.
     pub(crate) async fn assign(
         &self,
         fragment_bytes: u64,
-        expected_bytes: u64,
+        demand: Demand,
         avoid: &BTreeSet<u32>,
         progress: &Progress,
     ) -> Result<Arc<OpenVolume>, WriteError> {
         let started = Instant::now();
         let mut head = self.sender.chain().head().await?;
         loop {
-            if let Some(volume) = self.assign_now(fragment_bytes, expected_bytes, avoid, &head).await? {
+            if let Some(volume) = self.assign_now(fragment_bytes, demand, avoid, &head).await? {
                 return Ok(volume);
             }
             if started.elapsed() > self.timeout {
@@ -122,7 +138,7 @@ impl Allocator {
     async fn assign_now(
         &self,
         fragment_bytes: u64,
-        expected_bytes: u64,
+        demand: Demand,
         avoid: &BTreeSet<u32>,
         head: &Head,
     ) -> Result<Option<Arc<OpenVolume>>, WriteError> {
@@ -131,7 +147,7 @@ impl Allocator {
             self.read(&mut state).await?;
         }
         while let Some(id) = self.choose(&state, fragment_bytes, avoid) {
-            if self.lease(&mut state, id, fragment_bytes, expected_bytes, head).await? {
+            if self.lease(&mut state, id, fragment_bytes, demand, head).await? {
                 let slot = state.slots.get_mut(&id).expect("chosen among the slots");
                 slot.assigned_bytes += fragment_bytes;
                 slot.lease_left_bytes -= fragment_bytes;
@@ -194,7 +210,7 @@ impl Allocator {
         state: &mut State,
         id: u32,
         fragment_bytes: u64,
-        expected_bytes: u64,
+        demand: Demand,
         head: &Head,
     ) -> Result<bool, WriteError> {
         let slot = &state.slots[&id];
@@ -207,9 +223,9 @@ impl Allocator {
         let needed = fragment_bytes.saturating_sub(slot.lease_left_bytes);
         let most =
             self.room(slot).saturating_sub(slot.lease_left_bytes).min(LEASE_SEGMENTS_MAX * self.storage.slot_bytes);
-        let wish = (expected_bytes / open_count).max(LEASE_SEGMENTS_MIN * self.storage.slot_bytes);
+        let wish = (demand.expected_bytes / open_count).max(LEASE_SEGMENTS_MIN * self.storage.slot_bytes);
         let wish = wish.clamp(needed, most.max(needed));
-        let column_bytes = self.affordable(state, wish, needed, head).await?;
+        let column_bytes = self.affordable(state, wish, needed, demand, head).await?;
         let until_ms = head.timestamp_ms + LEASE_MS.min(self.storage.lease_max_ms.saturating_sub(60_000)).max(1_000);
         let call = IVolumes::leaseCall {
             territory: self.territory,
@@ -233,26 +249,66 @@ impl Allocator {
     }
 
     /// How much of a wish the territory's free quota allows.
-    async fn affordable(&self, state: &mut State, wish: u64, needed: u64, head: &Head) -> Result<u64, WriteError> {
+    async fn affordable(
+        &self,
+        state: &mut State,
+        wish: u64,
+        needed: u64,
+        demand: Demand,
+        head: &Head,
+    ) -> Result<u64, WriteError> {
         let seats = u64::from(self.profile.total());
-        let mut free = self.free_bytes().await?;
-        if free < needed * seats && self.end_leases(state, head).await? {
-            free = self.free_bytes().await?;
+        let bytes_needed = needed * seats;
+        let mut free = self.free_bytes(demand).await?;
+        if free < bytes_needed && self.end_leases(state, head).await? {
+            free = self.free_bytes(demand).await?;
         }
-        if free < needed * seats {
-            let (territory, bytes_needed) = (self.territory, needed * seats);
+        if free < bytes_needed && self.reclaim(head).await? {
+            free = self.free_bytes(demand).await?;
+        }
+        if free < bytes_needed {
+            let territory = self.territory;
             return Err(WriteError::TerritoryFull { territory, bytes_free: free, bytes_needed });
         }
         let share = (free / LEASE_SHARE / seats).max(needed);
         Ok(wish.min(share) / types::segment::FRAGMENT_STEP_BYTES * types::segment::FRAGMENT_STEP_BYTES)
     }
 
-    async fn free_bytes(&self) -> Result<u64, WriteError> {
+    /// Billed bytes that a demand may take.
+    async fn free_bytes(&self, demand: Demand) -> Result<u64, WriteError> {
         let territory = Network(&**self.sender.chain()).territory(self.territory).await?;
-        Ok(territory.bytesBought.saturating_sub(territory.bytesUsed).saturating_sub(territory.bytesLeased))
+        let kept = if demand.keeps_reserve { self.reserve_bytes(territory.bytesBought) } else { 0 };
+        let taken = territory.bytesUsed.saturating_add(territory.bytesLeased).saturating_add(kept);
+        Ok(territory.bytesBought.saturating_sub(taken))
     }
 
-    /// Gives back the quota of leases that ran out; whether there were any.
+    /// What a put leaves of so much space: at least a short stripe, unless that is much of it.
+    fn reserve_bytes(&self, bought: u64) -> u64 {
+        let stripe = u64::from(self.profile.total()) * types::segment::FRAGMENT_BYTES_MIN;
+        if bought < stripe * 8 { 0 } else { (bought / RESERVE_SHARE).clamp(stripe, RESERVE_BYTES_MAX.max(stripe)) }
+    }
+
+    /// Takes back the quota of what was released before its term's end, for the terms that are over; whether there was any.
+    async fn reclaim(&self, head: &Head) -> Result<bool, WriteError> {
+        let today = u32::try_from(head.timestamp_ms / DAY_MS).unwrap_or(u32::MAX);
+        let days = today.saturating_sub(RECLAIM_DAYS)..today;
+        let calls = days.map(|day| ITerritories::reclaimCall { territory: self.territory, day });
+        let mut reclaimed = false;
+        for call in calls {
+            // Most days have nothing: ask before paying for a transaction.
+            match self.sender.chain().call(TERRITORIES, call.abi_encode().into()).await {
+                Ok(_) => {
+                    self.sender.call(TERRITORIES, U256::ZERO, &call).await?;
+                    reclaimed = true;
+                }
+                Err(ChainError::Reverted { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(reclaimed)
+    }
+
+    /// Gives back the quota of leases that ran out or are of no use; whether there were any.
     async fn end_leases(&self, state: &mut State, head: &Head) -> Result<bool, WriteError> {
         let network = Network(&**self.sender.chain());
         let territory = self.territory;
@@ -261,10 +317,16 @@ impl Allocator {
         let leases = network.read_many(VOLUMES, &calls).await?;
         let mut ended = false;
         for (IVolumes::leaseOfCall { volume, .. }, lease) in calls.into_iter().zip(leases) {
-            if lease.columnBytes == 0 || lease.untilMs > head.timestamp_ms {
+            let is_open = state.slots.get(&volume).is_some_and(|slot| slot.open);
+            if lease.columnBytes == 0 || (lease.untilMs > head.timestamp_ms && is_open) {
                 continue;
             }
-            self.sender.call(VOLUMES, U256::ZERO, &IVolumes::endLeaseCall { territory, volume }).await?;
+            match self.sender.call(VOLUMES, U256::ZERO, &IVolumes::endLeaseCall { territory, volume }).await {
+                Ok(_) => {}
+                // Open after all, or ended by somebody else.
+                Err(error) if error.is_revert::<IVolumes::InvalidLease>() => continue,
+                Err(error) => return Err(error.into()),
+            }
             if let Some(slot) = state.slots.get_mut(&volume) {
                 slot.lease_left_bytes = 0;
             }

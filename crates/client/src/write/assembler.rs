@@ -1,6 +1,6 @@
 //! Pack sealed bytes into segments, and keep several segments on their way.
 
-use super::{CommitError, Committed, Filled, Session, Staged, WriteError, encode::Encoded};
+use super::{CommitError, Committed, Filled, Session, Staged, WriteError, allocator::Demand, encode::Encoded};
 use crate::{
     index::{Extent, Op, SegmentRef, Usage},
     journal::{Journal, Note},
@@ -36,6 +36,7 @@ pub(crate) struct Assembler {
     commit_bytes: usize,
     /// Bytes that are still to come, as far as the caller knows.
     expected_bytes: u64,
+    keeps_reserve: bool,
     open: Option<Open>,
     segments: Vec<State>,
     staged: Vec<Staged>,
@@ -91,6 +92,7 @@ impl Assembler {
             // What is left over must do for one more segment, or nothing would move.
             commit_bytes: (memory_bytes / 4 * 3).min(memory_bytes - total * slot_bytes),
             expected_bytes,
+            keeps_reserve: true,
             open: None,
             segments: Vec::new(),
             staged: Vec::new(),
@@ -98,6 +100,11 @@ impl Assembler {
             committing: false,
             committed: Committed::default(),
         }
+    }
+
+    /// Lets the write take what is kept free for it: it is to free space.
+    pub(crate) fn use_reserve(&mut self) {
+        self.keeps_reserve = false;
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
@@ -202,7 +209,8 @@ impl Assembler {
         let journal = self.journal.clone().zip(note);
         let fragment_bytes = session.profile.fragment_bytes(filled.buffer.len() as u64);
         let data = u64::from(session.profile.data());
-        let expected = (self.expected_bytes.div_ceil(data)).max(fragment_bytes);
+        let expected_bytes = (self.expected_bytes.div_ceil(data)).max(fragment_bytes);
+        let demand = Demand { expected_bytes, keeps_reserve: self.keeps_reserve };
         self.expected_bytes = self.expected_bytes.saturating_sub(filled.buffer.len() as u64);
         self.tasks.spawn(async move {
             let profile = session.profile;
@@ -215,7 +223,7 @@ impl Assembler {
                 Ok::<_, WriteError>(Encoded::new(profile, filled.seal()))
             });
             let encoded = encoded.await.expect("encoding does not panic")?;
-            let mut staged = session.place(number, &encoded, expected, BTreeSet::new(), &progress).await?;
+            let mut staged = session.place(number, &encoded, demand, BTreeSet::new(), &progress).await?;
             if let Some((journal, note)) = journal {
                 journal.staged(&note, staged.segment)?;
             }

@@ -1,6 +1,6 @@
 //! Hand the fragments of a segment to the members of a volume.
 
-use super::{Session, WriteError, encode::Encoded};
+use super::{Session, WriteError, allocator::Demand, encode::Encoded};
 use crate::{
     chain::OpenVolume,
     index::SegmentRef,
@@ -53,7 +53,7 @@ impl Session {
         &self,
         number: usize,
         encoded: &Encoded,
-        expected_bytes: u64,
+        demand: Demand,
         avoid: BTreeSet<u32>,
         progress: &Progress,
     ) -> Result<Staged, WriteError> {
@@ -61,7 +61,7 @@ impl Session {
         let fragment_bytes = encoded.fragment_bytes();
         let mut last = (0, String::new());
         for _ in 0..VOLUMES_TRIED_MAX {
-            let volume = match self.allocator.assign(fragment_bytes, expected_bytes, &avoid, progress).await {
+            let volume = match self.allocator.assign(fragment_bytes, demand, &avoid, progress).await {
                 // Volumes there are, but their members do not answer: that is what the user has to know.
                 Err(WriteError::NoVolume { .. }) if !avoid.is_empty() && !last.1.is_empty() => break,
                 assigned => assigned?,
@@ -203,7 +203,8 @@ impl Session {
         let from = staged.segment.volume;
         self.allocator.gave_up(from, staged.fragment_bytes).await;
         let avoid = BTreeSet::from([from]);
-        let placed = self.place(staged.number, &encoded, staged.fragment_bytes, avoid, progress).await?;
+        let demand = Demand { expected_bytes: staged.fragment_bytes, keeps_reserve: false };
+        let placed = self.place(staged.number, &encoded, demand, avoid, progress).await?;
         (staged.segment, staged.seats) = (placed.segment, placed.seats);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Members that are gone, slow or lying cost time at most.
 
 use crate::support::{Net, SEGMENT, SEGMENT_PLAIN, noise};
-use client::{PutOptions, Source};
+use client::{Condition, PutOptions, Source};
 use std::time::Duration;
 use transport::memory::{Behaviour, Faults};
 
@@ -128,4 +128,23 @@ async fn a_full_territory_is_named() {
     let error = net.client.put("small", "object", source, PutOptions::default()).await.expect_err("too large");
     let message = error.to_string();
     assert!(message.contains(&format!("territory {small} has")) && message.contains("buy more"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_territory_still_takes_removals() {
+    let net = Net::new(8).await;
+    let small = net.client.buy_territory(4 << 20, 30).await.expect("buys");
+    net.client.create_bucket("small", small).await.expect("creates");
+    let mut keys = Vec::new();
+    loop {
+        let key = format!("object {}", keys.len());
+        match net.client.put("small", &key, Source::bytes(noise(8, 1_000)), PutOptions::default()).await {
+            Ok(_) => keys.push(key),
+            Err(error) => break assert!(error.to_string().contains("billed bytes free"), "{error}"),
+        }
+    }
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert!(keys.len() > 1);
+    net.client.remove("small", &keys, Condition::Present).await.expect("removes");
+    assert_eq!(net.client.stat("small", keys[0]).await.expect("answers"), None);
 }

@@ -63,7 +63,9 @@ impl Volumes {
         let volume = self.storage.volume(ledger, volume)?;
         let slot = self.lease_slot(ledger, territory, volume.id)?;
         let lease = slot.get(ledger)?;
-        if lease == Lease::default() || lease.until_ms > ledger.block().timestamp_ms {
+        // Nothing can be committed to a closed volume.
+        let is_over = lease.until_ms <= ledger.block().timestamp_ms || !volume.head.open;
+        if lease == Lease::default() || !is_over {
             return Err(InvalidLease {}.into());
         }
         slot.set(ledger, Lease::default())?;

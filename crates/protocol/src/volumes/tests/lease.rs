@@ -1,5 +1,8 @@
 use crate::{fixture::*, territories::DAY_MS};
-use types::abi::{ITerritories, IVolumes, VOLUMES};
+use types::{
+    abi::{ITerritories, IVolumes, VOLUMES},
+    spec::StorageSpec,
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -13,7 +16,7 @@ fn lease_of(net: &mut Net, territory: u64, volume: u32) -> (u64, u64) {
 }
 
 fn net() -> (Net, u64) {
-    let mut net = Net::formed_with(types::spec::StorageSpec { open_target: 2, ..types::spec::StorageSpec::devnet() });
+    let mut net = Net::formed_with(StorageSpec { open_target: 2, ..StorageSpec::devnet() });
     net.form();
     let territory = net.territory(100 * 8 * MIB, 30);
     (net, territory)
@@ -85,6 +88,27 @@ fn a_lease_ends_when_its_time_is_over() {
     let _: IVolumes::InvalidLease = refusal(net.try_call(ALICE, VOLUMES, &end));
     let unknown = net.try_call(ALICE, VOLUMES, &IVolumes::endLeaseCall { territory, volume: 9 });
     let _: IVolumes::UnknownVolume = refusal(unknown);
+}
+
+#[test]
+fn a_lease_on_a_closed_volume_is_of_no_use_and_ends_at_once() {
+    let spec = StorageSpec { lot_slots: 2, open_target: 2, ..StorageSpec::devnet() };
+    let mut net = Net::formed_with(spec);
+    let territory = net.territory(1 << 30, 30);
+    let until = net.world.block.timestamp_ms + DAY_MS;
+    net.call(ALICE, VOLUMES, &lease(territory, &[1], 4 * MIB, until));
+    let end = IVolumes::endLeaseCall { territory, volume: 1 };
+    let batch = net.full_batch(1, territory, 0, &[8 * MIB]);
+    net.commit(vec![batch]);
+    let _: IVolumes::InvalidLease = refusal(net.try_call(ALICE, VOLUMES, &end));
+    // Others fill the volume.
+    let other = net.territory(1 << 30, 30);
+    let batch = net.full_batch(1, other, 1, &[8 * MIB]);
+    net.commit(vec![batch]);
+    assert!(!net.volume(1).open);
+    assert_eq!(net.account(territory).bytesLeased, 2 * 8 * MIB);
+    net.call(MALLORY, VOLUMES, &end);
+    assert_eq!((lease_of(&mut net, territory, 1), net.account(territory).bytesLeased), ((0, 0), 0));
 }
 
 #[test]
