@@ -47,7 +47,7 @@ pub struct WriteConfig {
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
-            put_memory_bytes: 352 << 20,
+            put_memory_bytes: 256 << 20,
             get_memory_bytes: 128 << 20,
             volumes_in_parallel: 3,
             read: ReadConfig {
