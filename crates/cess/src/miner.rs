@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 use store::{FileDisk, Store, StoreConfig};
-use transport::{IrohConfig, IrohTransport, Serving};
+use transport::{PeerConfig, PeerTransport, Serving};
 use types::{ChainSpec, Endpoint, ReceiptKey};
 use zeroize::Zeroizing;
 
@@ -41,17 +41,32 @@ pub async fn run(arguments: RoleArgs) -> Result<()> {
     let data = dir.join(&file.data);
     let _lock = DataLock::take(&data)?;
     let ending = Ending::watch(arguments.supervised)?;
-    let ran = serve(&file, dir, &data);
-    tokio::select! {
-        result = ran => result,
-        () = ending.wait() => {
-            tracing::info!("stopping");
-            Ok(())
-        }
-    }
+    let ending = ending.wait();
+    tokio::pin!(ending);
+    let running = tokio::select! {
+        started = start(&file, dir, &data) => started?,
+        () = &mut ending => return Ok(()),
+    };
+    let Running { mut handle, serving, transport } = running;
+    tracing::info!(address = %file.listen, "serving peers");
+    let result = tokio::select! {
+        error = handle.ended() => Err(error.into()),
+        () = &mut ending => Ok(()),
+    };
+    tracing::info!("stopping");
+    drop(serving);
+    transport.close().await;
+    result
 }
 
-async fn serve(file: &MinerFile, dir: &Path, data: &Path) -> Result<()> {
+/// A miner at work.
+struct Running {
+    handle: MinerHandle,
+    serving: Serving,
+    transport: PeerTransport,
+}
+
+async fn start(file: &MinerFile, dir: &Path, data: &Path) -> Result<Running> {
     let secret = secret(&data.join("miner.key"))?;
     let operator = file.operator.unlock(dir).await?;
     let receipt = ReceiptKey::derive(&blake3::derive_key(RECEIPT_KEY_CONTEXT, &*secret));
@@ -67,28 +82,23 @@ async fn serve(file: &MinerFile, dir: &Path, data: &Path) -> Result<()> {
     let transport = bind(file, &secret, &spec).await?;
     let config = MinerConfig { region: file.region.clone(), lots: file.lots, endpoint: endpoint(file, &transport)? };
     let keys = Keys { operator, receipt };
-    let mut handle = Miner::start(config, chain, Arc::new(transport.clone()), store, keys).await?;
-    let _serving: Serving = transport.serve(handle.service());
-    tracing::info!(address = %file.listen, "serving peers");
-    Err(ended(&mut handle).await)
+    let handle = Miner::start(config, chain, Arc::new(transport.clone()), store, keys).await?;
+    let serving = transport.serve(handle.service());
+    Ok(Running { handle, serving, transport })
 }
 
-async fn ended(handle: &mut MinerHandle) -> anyhow::Error {
-    handle.ended().await.into()
-}
-
-async fn bind(file: &MinerFile, secret: &[u8; 32], spec: &ChainSpec) -> Result<IrohTransport> {
-    let config =
-        IrohConfig { relay: file.relay.clone(), fragment_bytes_max: spec.storage.slot_bytes, ..IrohConfig::default() };
+async fn bind(file: &MinerFile, secret: &[u8; 32], spec: &ChainSpec) -> Result<PeerTransport> {
+    let fragment_bytes_max = spec.storage.slot_bytes;
+    let config = PeerConfig { relay: file.relay.clone(), tcp: file.tcp, fragment_bytes_max, ..PeerConfig::default() };
     let key = blake3::derive_key(TRANSPORT_KEY_CONTEXT, secret);
-    Ok(IrohTransport::bind(key, file.listen, config).await?)
+    Ok(PeerTransport::bind(key, file.listen, config).await?)
 }
 
 /// Where peers reach the miner: as configured, or where it listens.
-fn endpoint(file: &MinerFile, transport: &IrohTransport) -> Result<Endpoint> {
+fn endpoint(file: &MinerFile, transport: &PeerTransport) -> Result<Endpoint> {
     let local = transport::Transport::local_id(transport);
     if !file.announce.is_empty() {
-        return Ok(Endpoint::new(local, file.announce.clone(), file.relay.clone())?);
+        return Ok(Endpoint::new(local, file.announce.clone(), file.relay.clone())?.with_tcp(file.tcp));
     }
     let unspecified = file.listen.ip().is_unspecified();
     ensure!(!unspecified || file.relay.is_some(), "peers cannot reach {}: set `announce` or `relay`", file.listen);

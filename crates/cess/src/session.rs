@@ -15,7 +15,7 @@ use client::{
 };
 use jsonrpsee::{core::client::ClientT, http_client::HttpClientBuilder, rpc_params};
 use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
-use transport::{IrohConfig, IrohTransport};
+use transport::{PeerConfig, PeerTransport};
 
 /// What a command works with.
 pub struct Session {
@@ -111,7 +111,7 @@ impl Session {
     pub async fn client(&self) -> Result<Client> {
         let keys = self.keys().await?;
         let address = (Ipv4Addr::UNSPECIFIED, 0).into();
-        let transport = IrohTransport::bind(rand::random(), address, IrohConfig::default()).await?;
+        let transport = PeerTransport::bind(rand::random(), address, PeerConfig::default()).await?;
         Ok(Client::new(self.chain.clone(), Arc::new(transport), keys, ClientConfig::default()).await?)
     }
 

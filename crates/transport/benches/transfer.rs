@@ -6,7 +6,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::{sync::Arc, time::Duration};
 use transport::{
-    Fetch, Fragment, FragmentReply, IrohConfig, IrohTransport, Request, Response, Service, StageHeader, Transport,
+    Fetch, Fragment, FragmentReply, PeerConfig, PeerTransport, Request, Response, Service, StageHeader, Transport,
 };
 use types::{
     Endpoint, Profile,
@@ -32,7 +32,7 @@ impl Service for One {
 }
 
 struct Peers {
-    asker: IrohTransport,
+    asker: PeerTransport,
     to: Endpoint,
     header: StageHeader,
     fragment: Fragment,
@@ -63,8 +63,8 @@ async fn peers() -> Peers {
     };
     let (groups, bytes) = (fragment.groups().clone(), fragment.bytes().clone());
     let any = "127.0.0.1:0".parse().expect("an address");
-    let asker = IrohTransport::bind([1; 32], any, IrohConfig::default()).await.expect("a port is free");
-    let server = IrohTransport::bind([2; 32], any, IrohConfig::default()).await.expect("a port is free");
+    let asker = PeerTransport::bind([1; 32], any, PeerConfig::default()).await.expect("a port is free");
+    let server = PeerTransport::bind([2; 32], any, PeerConfig::default()).await.expect("a port is free");
     let reply = FragmentReply { profile, length, proof, groups, offset: 0, bytes };
     let _serving = server.serve(Arc::new(One(reply)));
     Peers { asker, to: server.local_endpoint().expect("bound to loopback"), header, fragment, _serving }

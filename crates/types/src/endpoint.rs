@@ -2,7 +2,7 @@
 //!
 //! # Format
 //! ```text
-//! id (32, ed25519) ‖ count (1, at most 4) ‖ count × address ‖ relay length (1) ‖ relay (UTF-8 URL)
+//! id (32, ed25519) ‖ count (1, at most 4; with 0x80 if it takes TCP) ‖ count × address ‖ relay length (1) ‖ relay (UTF-8 URL)
 //! address = 4 (1) ‖ IPv4 (4) ‖ port (2, BE)   or   6 (1) ‖ IPv6 (16) ‖ port (2, BE)
 //! ```
 
@@ -11,6 +11,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Most socket addresses of an endpoint.
 pub const ADDRESSES_MAX: usize = 4;
+/// Marks the count of addresses of a peer that takes TCP.
+const TCP_FLAG: u8 = 0x80;
 /// Longest relay URL.
 pub const RELAY_BYTES_MAX: usize = 128;
 
@@ -20,6 +22,7 @@ pub struct Endpoint {
     id: B256,
     addresses: Vec<SocketAddr>,
     relay: Option<String>,
+    tcp: bool,
 }
 
 /// Bytes or parts make no endpoint.
@@ -47,7 +50,18 @@ impl Endpoint {
         if addresses.is_empty() && relay.is_none() {
             return Err(EndpointError::Unreachable);
         }
-        Ok(Self { id, addresses, relay })
+        Ok(Self { id, addresses, relay, tcp: false })
+    }
+
+    /// Says whether its addresses take TCP with TLS 1.3 beside QUIC, on the same ports; without addresses it does not.
+    pub fn with_tcp(mut self, tcp: bool) -> Self {
+        self.tcp = tcp && !self.addresses.is_empty();
+        self
+    }
+
+    /// Whether its addresses take TCP with TLS 1.3 beside QUIC.
+    pub fn takes_tcp(&self) -> bool {
+        self.tcp
     }
 
     /// The ed25519 transport key.
@@ -68,7 +82,7 @@ impl Endpoint {
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.id.to_vec();
-        out.push(self.addresses.len() as u8);
+        out.push(self.addresses.len() as u8 | if self.tcp { TCP_FLAG } else { 0 });
         for address in &self.addresses {
             match address.ip() {
                 IpAddr::V4(ip) => {
@@ -92,7 +106,11 @@ impl Endpoint {
     pub fn decode(bytes: &[u8]) -> Result<Self, EndpointError> {
         let mut reader = Reader(bytes);
         let id = B256::from(reader.array::<32>()?);
-        let count = usize::from(reader.byte()?);
+        let counted = reader.byte()?;
+        let (count, tcp) = (usize::from(counted & !TCP_FLAG), counted & TCP_FLAG != 0);
+        if tcp && count == 0 {
+            return Err(EndpointError::Malformed);
+        }
         if count > ADDRESSES_MAX {
             return Err(EndpointError::TooManyAddresses);
         }
@@ -103,7 +121,7 @@ impl Endpoint {
         if !reader.0.is_empty() {
             return Err(EndpointError::Malformed);
         }
-        Self::new(id, addresses, (!relay.is_empty()).then(|| relay.to_owned()))
+        Ok(Self::new(id, addresses, (!relay.is_empty()).then(|| relay.to_owned()))?.with_tcp(tcp))
     }
 }
 

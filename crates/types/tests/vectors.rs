@@ -100,6 +100,7 @@ fn vectors() -> Value {
         "stripe_leaf": leaf.hash(),
         "receipt": receipts(),
         "endpoint": hex::encode(endpoint.encode()),
+        "endpoint_with_tcp": hex::encode(endpoint.clone().with_tcp(true).encode()),
         "bucket_id": bucket_id(address, &byte(2)),
         "permit_hash": signing_hash(&permit, 1),
         "state": {

@@ -145,6 +145,7 @@ fn write_miner(folder: &Folder, size: Size, first: u16, index: u16, nodes: &[Str
         nodes,
         data: PathBuf::from("data"),
         listen: size.miner_port(index, first),
+        tcp: true,
         announce: Vec::new(),
         relay: None,
         region: REGIONS[usize::from(index) % REGIONS.len()].into(),

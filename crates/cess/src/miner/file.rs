@@ -20,8 +20,11 @@ pub struct MinerFile {
     pub nodes: Vec<String>,
     /// Folder of everything it keeps.
     pub data: PathBuf,
-    /// Where it listens for peers, UDP.
+    /// Where it listens for peers, UDP and TCP.
     pub listen: SocketAddr,
+    /// Whether peers can reach the same addresses over TCP as well, which costs half the work per byte.
+    #[serde(default = "yes")]
+    pub tcp: bool,
     /// Where peers reach it, if that is not where it listens: at most four.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub announce: Vec<SocketAddr>,
@@ -52,6 +55,10 @@ pub enum Operator {
     },
     /// A file with the bare key in hexadecimal: for devnets.
     KeyFile(PathBuf),
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl MinerFile {

@@ -8,6 +8,7 @@ fn complete() -> MinerFile {
         nodes: vec!["http://127.0.0.1:8545".into(), "https://rpc.example.org".into()],
         data: "data".into(),
         listen: "0.0.0.0:26800".parse().unwrap(),
+        tcp: true,
         announce: vec!["203.0.113.7:26800".parse().unwrap()],
         relay: Some("https://relay.example.org".into()),
         region: "DE-BE".into(),
@@ -29,7 +30,11 @@ fn example_is_as_documented() {
                 "data",
                 "Folder of everything it keeps: fragments, their index, and miner.key, the secret of its own keys.",
             ),
-            ("listen", "Where it listens for peers, UDP."),
+            ("listen", "Where it listens for peers, UDP and TCP."),
+            (
+                "tcp",
+                "Optional: whether peers reach the same addresses over TCP too, which costs half the work per byte.",
+            ),
             ("announce", "Optional: where peers reach it, if that is not where it listens. At most four."),
             ("relay", "Optional: relay through which peers reach it when they cannot directly."),
             ("region", "Region it declares: ISO 3166-1 or 3166-2."),
@@ -47,6 +52,7 @@ fn a_devnets_file_is_short() {
                 [operator]\nkey_file = 'operator.key'\n";
     let file: MinerFile = toml::from_str(text).unwrap();
     assert_eq!(file.operator, Operator::KeyFile("operator.key".into()));
+    assert!(file.tcp);
     assert_eq!(file.capacity_bytes(&types::spec::StorageSpec::devnet()), 5 << 30);
 }
 

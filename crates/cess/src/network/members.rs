@@ -9,7 +9,7 @@ use std::{
     net::Ipv4Addr,
     time::Duration,
 };
-use transport::{IrohConfig, IrohTransport, StatusQuery, Transport};
+use transport::{PeerConfig, PeerTransport, StatusQuery, Transport};
 use types::{
     Endpoint,
     abi::{IMiners, MINERS},
@@ -63,7 +63,7 @@ impl Members {
     /// Numbers of the miners that answer now.
     pub async fn answering(&self) -> Result<BTreeSet<u32>> {
         let transport =
-            &IrohTransport::bind(rand::random(), (Ipv4Addr::UNSPECIFIED, 0).into(), IrohConfig::default()).await?;
+            &PeerTransport::bind(rand::random(), (Ipv4Addr::UNSPECIFIED, 0).into(), PeerConfig::default()).await?;
         let asked = stream::iter(self.all()).map(|member| async move {
             let endpoint = member.endpoint.as_ref()?;
             transport.status(endpoint, StatusQuery::default(), DEADLINE).await.ok()?;

@@ -45,6 +45,11 @@ impl Connections {
         Ok((connection, true))
     }
 
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.peers.lock().values().filter(|peer| peer.connection.is_some()).count()
+    }
+
     fn live(&self, peer: B256) -> Option<Connection> {
         let peers = self.peers.lock();
         let connection = peers.get(&peer)?.connection.as_ref()?;

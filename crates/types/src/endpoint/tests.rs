@@ -23,6 +23,19 @@ fn reads_back_what_it_wrote_and_no_prefix_of_it() {
 }
 
 #[test]
+fn taking_tcp_is_said_with_the_addresses() {
+    let quic = Endpoint::new(B256::repeat_byte(3), vec!["127.0.0.1:80".parse().unwrap()], None).unwrap();
+    let both = quic.clone().with_tcp(true);
+    assert_eq!(Endpoint::decode(&both.encode()).unwrap(), both);
+    assert!(both.takes_tcp() && !quic.takes_tcp() && both != quic);
+    let relayed = Endpoint::new(B256::ZERO, vec![], Some("https://relay.example".into())).unwrap().with_tcp(true);
+    assert!(!relayed.takes_tcp());
+    let mut bytes = relayed.encode();
+    bytes[32] = 0x80;
+    assert_eq!(Endpoint::decode(&bytes), Err(EndpointError::Malformed));
+}
+
+#[test]
 fn an_endpoint_nobody_can_reach_is_refused() {
     assert_eq!(Endpoint::new(B256::ZERO, vec![], None), Err(EndpointError::Unreachable));
 }

@@ -1,29 +1,40 @@
 use super::*;
-use crate::wire::ALPN;
 use crate::{
     contract::{self, Mischief, SOON, Shelf},
     message::{LeavesQuery, RefusalReason, StatusQuery, sample::stage},
+    stream::Receive,
     transport::RequestError,
+    wire::ALPN,
 };
-use iroh::{EndpointAddr, endpoint::VarInt};
+use iroh::{
+    EndpointAddr,
+    endpoint::{Connection, VarInt},
+};
 use std::net::Ipv4Addr;
+
+/// By QUIC alone, and over TCP where it is offered.
+const WAYS: [bool; 2] = [false, true];
+
+fn by(tcp: bool) -> PeerConfig {
+    PeerConfig { tcp, ..PeerConfig::default() }
+}
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-async fn bind(key: u8, config: IrohConfig) -> IrohTransport {
-    IrohTransport::bind([key; 32], ANY, config).await.unwrap()
+async fn bind(key: u8, config: PeerConfig) -> PeerTransport {
+    PeerTransport::bind([key; 32], ANY, config).await.unwrap()
 }
 
 struct Pair {
-    asker: IrohTransport,
-    server: IrohTransport,
+    asker: PeerTransport,
+    server: PeerTransport,
     shelf: Arc<Shelf>,
     to: Endpoint,
     _serving: Serving,
 }
 
-async fn pair(shelf: Shelf, config: IrohConfig) -> Pair {
-    let (asker, server) = (bind(1, IrohConfig::default()).await, bind(2, config).await);
+async fn pair(shelf: Shelf, config: PeerConfig) -> Pair {
+    let (asker, server) = (bind(1, PeerConfig::default()).await, bind(2, config).await);
     let shelf = Arc::new(shelf);
     let _serving = server.serve(shelf.clone());
     let to = server.local_endpoint().unwrap();
@@ -32,62 +43,106 @@ async fn pair(shelf: Shelf, config: IrohConfig) -> Pair {
 
 #[tokio::test]
 async fn answers_everything() {
-    let Pair { asker, shelf, to, _serving, .. } = pair(Shelf::default(), IrohConfig::default()).await;
-    contract::answers_everything(&asker, &to).await;
-    assert!(shelf.callers.lock().iter().all(|caller| *caller == asker.local_id()));
+    for tcp in WAYS {
+        let Pair { asker, shelf, to, _serving, .. } = pair(Shelf::default(), by(tcp)).await;
+        contract::answers_everything(&asker, &to).await;
+        assert!(shelf.callers.lock().iter().all(|caller| *caller == asker.local_id()));
+    }
 }
 
 #[tokio::test]
 async fn refuses_in_words() {
-    let shelf = Shelf { closed_volume: Some(12), ..Shelf::default() };
-    let Pair { asker, to, _serving, .. } = pair(shelf, IrohConfig::default()).await;
-    contract::refuses_in_words(&asker, &to).await;
+    for tcp in WAYS {
+        let shelf = Shelf { closed_volume: Some(12), ..Shelf::default() };
+        let Pair { asker, to, _serving, .. } = pair(shelf, by(tcp)).await;
+        contract::refuses_in_words(&asker, &to).await;
+        contract::refuses_in_words(&asker, &to).await;
+    }
 }
 
 #[tokio::test]
 async fn catches_lies() {
-    for (mischief, key) in [(Mischief::FlipBit, 1), (Mischief::TooMuch, 2), (Mischief::WrongKind, 3)] {
-        let shelf = Shelf { mischief, ..Shelf::default() };
-        let Pair { asker, to, _serving, .. } = pair(shelf, IrohConfig::default()).await;
-        match key {
-            1 => contract::catches_flipped_bits(&asker, &to).await,
-            2 => contract::catches_too_much(&asker, &to).await,
-            _ => contract::catches_the_wrong_kind(&asker, &to).await,
+    for tcp in WAYS {
+        for (mischief, key) in [(Mischief::FlipBit, 1), (Mischief::TooMuch, 2), (Mischief::WrongKind, 3)] {
+            let shelf = Shelf { mischief, ..Shelf::default() };
+            let Pair { asker, to, _serving, .. } = pair(shelf, by(tcp)).await;
+            match key {
+                1 => contract::catches_flipped_bits(&asker, &to).await,
+                2 => contract::catches_too_much(&asker, &to).await,
+                _ => contract::catches_the_wrong_kind(&asker, &to).await,
+            }
         }
     }
 }
 
 #[tokio::test]
-async fn many_requests_share_a_connection() {
-    let Pair { asker, to, _serving, .. } = pair(Shelf::default(), IrohConfig::default()).await;
-    let segment = contract::put(&asker, &to, 8 << 20).await.unwrap();
-    let fetches = (0..24u64).map(|i| {
-        let (asker, to) = (asker.clone(), to.clone());
-        let range = i * 60_000..(i + 1) * 60_000;
-        tokio::spawn(
-            async move { asker.fetch(&to, contract::third(segment, Some(range)), SOON).await.unwrap().bytes.len() },
-        )
-    });
-    for fetch in fetches.collect::<Vec<_>>() {
-        assert_eq!(fetch.await.unwrap(), 60_000);
+async fn many_requests_at_a_time_are_answered() {
+    for tcp in WAYS {
+        let Pair { asker, to, _serving, .. } = pair(Shelf::default(), by(tcp)).await;
+        let segment = contract::put(&asker, &to, 8 << 20).await.unwrap();
+        let fetches = (0..24u64).map(|i| {
+            let (asker, to) = (asker.clone(), to.clone());
+            let range = i * 60_000..(i + 1) * 60_000;
+            tokio::spawn(async move {
+                asker.fetch(&to, contract::third(segment, Some(range)), SOON).await.unwrap().bytes.len()
+            })
+        });
+        for fetch in fetches.collect::<Vec<_>>() {
+            assert_eq!(fetch.await.unwrap(), 60_000);
+        }
     }
 }
 
 #[tokio::test]
+async fn tcp_is_used_where_it_is_offered_and_answers() {
+    let Pair { asker, server, shelf, to, _serving } = pair(Shelf::default(), by(true)).await;
+    assert!(to.takes_tcp());
+    contract::put(&asker, &to, 1).await.unwrap();
+    assert_eq!((asker.tcp.kept_count(to.id()), asker.quic.connection_count()), (1, 0));
+    // Refused unread, the connection ends, and the next request makes another.
+    let closed = pair(Shelf { closed_volume: Some(12), ..Shelf::default() }, by(true)).await;
+    assert!(contract::put(&closed.asker, &closed.to, 8 << 20).await.is_err());
+    assert_eq!(closed.asker.tcp.kept_count(closed.to.id()), 0);
+    closed.asker.status(&closed.to, StatusQuery::default(), SOON).await.unwrap();
+    assert_eq!(closed.asker.tcp.kept_count(closed.to.id()), 1);
+    // The peer restarts without TCP on the port, though its endpoint promises it.
+    let port = to.addresses()[0].port();
+    drop((_serving, server));
+    let mut again = None;
+    while again.is_none() {
+        again = PeerTransport::bind([2; 32], SocketAddr::new(ANY.ip(), port), PeerConfig::default()).await.ok();
+        tokio::task::yield_now().await;
+    }
+    let again = again.unwrap();
+    let _serving = again.serve(shelf);
+    asker.status(&to, StatusQuery::default(), SOON).await.unwrap();
+    assert_eq!((asker.tcp.suits(&to), asker.quic.connection_count()), (false, 1));
+}
+
+#[tokio::test]
+async fn over_tcp_too_a_peer_under_another_key_is_not_believed() {
+    let Pair { to, _serving, shelf, .. } = pair(Shelf::default(), by(true)).await;
+    let asker = bind(5, PeerConfig { connect_timeout: Duration::from_millis(300), ..PeerConfig::default() }).await;
+    let impostor = Endpoint::new(asker.local_id(), to.addresses().to_vec(), None).unwrap().with_tcp(true);
+    assert!(asker.status(&impostor, StatusQuery::default(), SOON).await.is_err());
+    assert!(shelf.callers.lock().is_empty());
+}
+
+#[tokio::test]
 async fn a_restarted_peer_is_dialled_again() {
-    let Pair { asker, server, shelf, to, _serving } = pair(Shelf::default(), IrohConfig::default()).await;
+    let Pair { asker, server, shelf, to, _serving } = pair(Shelf::default(), PeerConfig::default()).await;
     asker.status(&to, StatusQuery::default(), SOON).await.unwrap();
     drop(_serving);
     server.close().await;
-    let again = bind(2, IrohConfig::default()).await;
+    let again = bind(2, PeerConfig::default()).await;
     let _serving = again.serve(shelf);
     asker.status(&again.local_endpoint().unwrap(), StatusQuery::default(), SOON).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_peer_that_is_gone_costs_no_more_than_the_deadline() {
-    let asker = bind(1, IrohConfig { connect_timeout: Duration::from_millis(100), ..IrohConfig::default() }).await;
-    let gone = bind(2, IrohConfig::default()).await;
+    let asker = bind(1, PeerConfig { connect_timeout: Duration::from_millis(100), ..PeerConfig::default() }).await;
+    let gone = bind(2, PeerConfig::default()).await;
     let to = gone.local_endpoint().unwrap();
     gone.close().await;
     let failed = asker.status(&to, StatusQuery::default(), SOON).await;
@@ -98,8 +153,8 @@ async fn a_peer_that_is_gone_costs_no_more_than_the_deadline() {
 
 #[tokio::test]
 async fn a_peer_under_another_key_is_not_believed() {
-    let Pair { asker, to, _serving, .. } = pair(Shelf::default(), IrohConfig::default()).await;
-    let other = bind(3, IrohConfig::default()).await;
+    let Pair { asker, to, _serving, .. } = pair(Shelf::default(), PeerConfig::default()).await;
+    let other = bind(3, PeerConfig::default()).await;
     let impostor = Endpoint::new(other.local_id(), to.addresses().to_vec(), None).unwrap();
     other.close().await;
     assert!(asker.status(&impostor, StatusQuery::default(), SOON).await.is_err());
@@ -107,7 +162,7 @@ async fn a_peer_under_another_key_is_not_believed() {
 
 #[tokio::test]
 async fn bodies_beyond_the_room_are_put_off() {
-    let config = IrohConfig { bytes_in_flight_per_peer_max: 100_000, ..IrohConfig::default() };
+    let config = PeerConfig { bytes_in_flight_per_peer_max: 100_000, ..PeerConfig::default() };
     let Pair { asker, to, _serving, .. } = pair(Shelf::default(), config).await;
     contract::put(&asker, &to, 1).await.unwrap();
     let refused = contract::put(&asker, &to, 2 << 20).await;
@@ -117,17 +172,17 @@ async fn bodies_beyond_the_room_are_put_off() {
 
 #[tokio::test]
 async fn fragments_beyond_a_slot_are_refused_unread() {
-    let config = IrohConfig { fragment_bytes_max: 100_000, ..IrohConfig::default() };
+    let config = PeerConfig { fragment_bytes_max: 100_000, ..PeerConfig::default() };
     let Pair { asker, to, shelf, _serving, .. } = pair(Shelf::default(), config).await;
     let refused = contract::put(&asker, &to, 8 << 20).await;
     assert!(matches!(&refused, Err(RequestError::Refused(r)) if r.reason == RefusalReason::TooLarge), "{refused:?}");
     assert!(shelf.fragments.lock().is_empty());
 }
 
-async fn raw_connection(asker: &IrohTransport, to: &Endpoint) -> Connection {
+async fn raw_connection(asker: &PeerTransport, to: &Endpoint) -> Connection {
     let id = iroh::EndpointId::from_bytes(&to.id().0).unwrap();
     let address = EndpointAddr::new(id).with_ip_addr(to.addresses()[0]);
-    asker.endpoint.connect(address, ALPN).await.unwrap()
+    asker.quic.endpoint.connect(address, ALPN).await.unwrap()
 }
 
 /// Sends bytes as a request and returns the answer's kind and header, or nothing if the peer hung up.
@@ -137,14 +192,14 @@ async fn raw(connection: &Connection, bytes: &[u8], finish: bool) -> Option<(u8,
     if finish {
         let _ = send.finish();
     }
-    let answer = read_head(&mut receive).await.ok();
+    let answer = receive.head().await.ok();
     drop(send);
     answer
 }
 
 #[tokio::test]
 async fn hostile_bytes_are_answered_with_malformed() {
-    let Pair { asker, to, _serving, .. } = pair(Shelf::default(), IrohConfig::default()).await;
+    let Pair { asker, to, _serving, .. } = pair(Shelf::default(), PeerConfig::default()).await;
     let connection = raw_connection(&asker, &to).await;
     let status = encode_request(&Request::Status(StatusQuery::default())).unwrap().head;
     let stage = encode_request(&Request::Stage(stage(1))).unwrap();
@@ -165,14 +220,14 @@ async fn hostile_bytes_are_answered_with_malformed() {
 
 #[tokio::test]
 async fn peers_that_stop_half_way_are_cut_off() {
-    let limits = IrohConfig { header_timeout: Duration::from_millis(50), ..IrohConfig::default() };
+    let limits = PeerConfig { header_timeout: Duration::from_millis(50), ..PeerConfig::default() };
     let Pair { asker, to, _serving, .. } = pair(Shelf::default(), limits).await;
     let connection = raw_connection(&asker, &to).await;
     assert_eq!(raw(&connection, &[4, 0, 0], false).await, None);
     let stage = encode_request(&Request::Stage(stage(1))).unwrap();
     let half = [&stage.head[..], &stage.body[..1000]].concat();
     let limits =
-        IrohConfig { header_timeout: Duration::from_millis(50), body_rate_min: 1 << 30, ..IrohConfig::default() };
+        PeerConfig { header_timeout: Duration::from_millis(50), body_rate_min: 1 << 30, ..PeerConfig::default() };
     let Pair { asker, to, _serving, .. } = pair(Shelf::default(), limits).await;
     let connection = raw_connection(&asker, &to).await;
     let (kind, header) = raw(&connection, &half, false).await.unwrap();
@@ -181,7 +236,7 @@ async fn peers_that_stop_half_way_are_cut_off() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed() {
-    let config = IrohConfig { connections_per_peer_max: 1, ..IrohConfig::default() };
+    let config = PeerConfig { connections_per_peer_max: 1, ..PeerConfig::default() };
     let Pair { asker, to, _serving, .. } = pair(Shelf::default(), config).await;
     let first = raw_connection(&asker, &to).await;
     let status = encode_request(&Request::Status(StatusQuery::default())).unwrap().head;
@@ -194,7 +249,7 @@ async fn connections_beyond_the_limit_are_closed() {
 
 #[tokio::test]
 async fn requests_that_nobody_would_read_are_not_sent() {
-    let asker = bind(1, IrohConfig::default()).await;
+    let asker = bind(1, PeerConfig::default()).await;
     let to = asker.local_endpoint().unwrap();
     let sign = crate::message::sample::sign(0);
     let failed = asker.sign(&to, sign, SOON).await;
@@ -206,6 +261,6 @@ async fn requests_that_nobody_would_read_are_not_sent() {
 
 #[tokio::test]
 async fn a_relay_that_is_no_url_is_refused() {
-    let config = IrohConfig { relay: Some("not a url".into()), ..IrohConfig::default() };
-    assert!(matches!(IrohTransport::bind([1; 32], ANY, config).await, Err(BindError::Relay(_))));
+    let config = PeerConfig { relay: Some("not a url".into()), ..PeerConfig::default() };
+    assert!(matches!(PeerTransport::bind([1; 32], ANY, config).await, Err(BindError::Relay(_))));
 }
