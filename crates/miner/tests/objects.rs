@@ -3,12 +3,19 @@
 use alloy_primitives::{Address, B256, U256};
 use alloy_signer_local::PrivateKeySigner;
 use client::{
-    ChainApi, Client, ClientConfig, PutOptions, Source,
+    ChainApi, Client, ClientConfig, Event, Progress, PutOptions, Source,
     chain::{MemoryChain, Network},
 };
 use miner::{Keys, Miner, MinerConfig, MinerHandle};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use store::{MemoryDisk, Store, StoreConfig};
+use tokio::sync::Notify;
 use transport::{MemoryNetwork, memory::Behaviour};
 use types::{
     ChainSpec, ReceiptKey,
@@ -58,27 +65,53 @@ async fn start(chain: &Arc<MemoryChain>, network: &MemoryNetwork, disk: &MemoryD
     miner
 }
 
+/// A network with open volumes, and a client that owns a territory and a bucket.
+struct Net {
+    chain: Arc<MemoryChain>,
+    network: MemoryNetwork,
+    disks: Vec<MemoryDisk>,
+    miners: Vec<MinerHandle>,
+    client: Client,
+}
+
+impl Net {
+    async fn new() -> Self {
+        let accounts = (0..MINERS).map(|index| operator(index).address()).chain([client::Keys::devnet(0).address()]);
+        let chain = Arc::new(MemoryChain::new(spec(accounts), HEARTBEAT));
+        let network = MemoryNetwork::new();
+        let disks: Vec<_> = (0..MINERS).map(|_| MemoryDisk::new(4 << 30)).collect();
+        let mut miners = Vec::new();
+        for (index, disk) in disks.iter().enumerate() {
+            miners.push(start(&chain, &network, disk, index).await);
+            miners[index].registered().await.expect("it has funds");
+        }
+        while Network(&*chain).open_volumes(0).await.expect("answers").len() < 2 {
+            chain.advance();
+        }
+        let client = connect(&chain, &network, 0xcc).await;
+        let territory = client.buy_territory(1 << 30, 30).await.expect("buys");
+        client.create_bucket("bucket", territory).await.expect("creates");
+        Self { chain, network, disks, miners, client }
+    }
+}
+
+/// A program of the owner's.
+async fn connect(chain: &Arc<MemoryChain>, network: &MemoryNetwork, id: u8) -> Client {
+    let transport = Arc::new(network.join(B256::repeat_byte(id)));
+    let owner = client::Keys::devnet(0);
+    Client::new(chain.clone(), transport, owner, ClientConfig::default()).await.expect("connects")
+}
+
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut object = vec![0; bytes];
+    blake3::Hasher::new().finalize_xof().fill(&mut object);
+    object
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn objects_survive_a_restart_of_all_miners_and_the_loss_of_half() {
-    let owner = client::Keys::devnet(0);
-    let accounts = (0..MINERS).map(|index| operator(index).address()).chain([owner.address()]);
-    let chain = Arc::new(MemoryChain::new(spec(accounts), HEARTBEAT));
-    let network = MemoryNetwork::new();
-    let disks: Vec<_> = (0..MINERS).map(|_| MemoryDisk::new(4 << 30)).collect();
-    let mut miners = Vec::new();
-    for (index, disk) in disks.iter().enumerate() {
-        miners.push(start(&chain, &network, disk, index).await);
-        miners[index].registered().await.expect("it has funds");
-    }
-    while Network(&*chain).open_volumes(0).await.expect("answers").len() < 2 {
-        chain.advance();
-    }
-    let transport = Arc::new(network.join(B256::repeat_byte(0xcc)));
-    let client = Client::new(chain.clone(), transport, owner, ClientConfig::default()).await.expect("connects");
-    let territory = client.buy_territory(1 << 30, 30).await.expect("buys");
-    client.create_bucket("bucket", territory).await.expect("creates");
-    let mut object = vec![0; 3_000_000];
-    blake3::Hasher::new().finalize_xof().fill(&mut object);
+    let Net { chain, network, disks, mut miners, client } = Net::new().await;
+    let object = noise(3_000_000);
     client.put("bucket", "key", Source::bytes(object.clone()), PutOptions::default()).await.expect("puts");
 
     // All are killed, and lose what was not synced.
@@ -94,4 +127,35 @@ async fn objects_survive_a_restart_of_all_miners_and_the_loss_of_half() {
         network.set_behaviour(peer(index), Behaviour::Gone);
     }
     assert_eq!(client.read("bucket", "key", None).await.expect("reads from the rest"), object);
+}
+
+/// What a program staged that was killed is on the books of the lease until that ends: others must get by.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_that_were_killed_while_staging_leave_room_for_the_next() {
+    let net = Net::new().await;
+    let object = noise(3_000_000);
+    for id in 0..3 {
+        let client = connect(&net.chain, &net.network, id).await;
+        let (staged, reached) = (AtomicU64::new(0), Arc::new(Notify::new()));
+        let notify = reached.clone();
+        let progress = Progress::new(move |event| {
+            if let Event::Staged(bytes) = event
+                && staged.fetch_add(bytes, Ordering::Relaxed) + bytes > 2_500_000
+            {
+                notify.notify_one();
+            }
+        });
+        // Every attempt seals under a key of its own.
+        let options = PutOptions { progress, ..PutOptions::default() };
+        tokio::select! {
+            result = client.put("bucket", "killed", Source::bytes(object.clone()), options) => {
+                panic!("it was to be cut off, but ended: {result:?}")
+            }
+            () = reached.notified() => {}
+        }
+    }
+    let client = connect(&net.chain, &net.network, 9).await;
+    let report = client.put("bucket", "key", Source::bytes(object.clone()), PutOptions::default()).await;
+    assert!(!report.expect("puts").degraded);
+    assert_eq!(client.read("bucket", "key", None).await.expect("reads"), object);
 }

@@ -127,7 +127,8 @@ fn a_killed_upload_goes_on(devnet: &Devnet) {
     upload.kill().unwrap();
     upload.wait().unwrap();
     assert!(devnet.run(&["object", "stat", "cess://b/resumed"]).complaint().contains("does not exist"));
-    devnet.must(&line);
+    let put = devnet.must(&[&line[..], &["--json"]].concat()).json();
+    assert_eq!(put["degraded"], false, "{put}");
     assert_stored(devnet, "resumed", &content);
     assert_eq!(folder_bytes(&journal), 0, "the journal of a finished upload stays behind");
 }

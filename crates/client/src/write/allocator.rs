@@ -85,6 +85,7 @@ struct Slot {
     /// What the lease still gives for more.
     lease_left_bytes: u64,
     lease_until_ms: u64,
+    leased_at: Option<Instant>,
     shunned_until: Option<Instant>,
 }
 
@@ -238,14 +239,44 @@ impl Allocator {
             Ok(_) => {
                 slot.lease_left_bytes += column_bytes;
                 slot.lease_until_ms = slot.lease_until_ms.max(until_ms);
+                slot.leased_at = Some(Instant::now());
                 Ok(true)
             }
             Err(error) if error.is_revert::<IVolumes::VolumeClosed>() => {
                 slot.open = false;
                 Ok(false)
             }
+            // With what others of this territory have leased, it would be more than the volume has room for.
+            Err(error) if error.is_revert::<IVolumes::InvalidLease>() => {
+                slot.shunned_until = Some(Instant::now() + SHUNNED);
+                Ok(false)
+            }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Leases more of a volume whose members say that less is left than we thought: another program stages on the same
+    /// lease, or one that was killed did. Once is enough for all that were refused since `since`. False if it takes no
+    /// more.
+    pub(crate) async fn lease_again(
+        &self,
+        id: u32,
+        fragment_bytes: u64,
+        demand: Demand,
+        since: Instant,
+    ) -> Result<bool, WriteError> {
+        let head = self.sender.chain().head().await?;
+        let mut state = self.state.lock().await;
+        let Some(slot) = state.slots.get_mut(&id) else { return Ok(false) };
+        if slot.leased_at.is_some_and(|leased_at| leased_at > since) {
+            return Ok(true);
+        }
+        slot.lease_left_bytes = 0;
+        let leased = self.lease(&mut state, id, fragment_bytes, demand, &head).await?;
+        if let Some(slot) = state.slots.get_mut(&id).filter(|_| leased) {
+            slot.lease_left_bytes = slot.lease_left_bytes.saturating_sub(fragment_bytes);
+        }
+        Ok(leased)
     }
 
     /// How much of a wish the territory's free quota allows.
@@ -355,6 +386,7 @@ impl Allocator {
                 assigned_bytes,
                 lease_left_bytes: lease.columnBytes.saturating_sub(assigned_bytes),
                 lease_until_ms: lease.untilMs,
+                leased_at: before.and_then(|slot| slot.leased_at),
                 shunned_until: before.and_then(|slot| slot.shunned_until),
                 volume,
             };

@@ -21,6 +21,8 @@ use transport::{RefusalReason, RequestError, StageHeader};
 const VOLUMES_TRIED_MAX: usize = 6;
 /// Attempts at a member whose connection breaks.
 const CONNECTIONS_TRIED_MAX: u32 = 2;
+/// Leases that are taken because members say that the last one is used up.
+const LEASES_MAX: u32 = 4;
 /// First pause before a member is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Longest pause before a member is asked again.
@@ -44,7 +46,7 @@ pub(crate) struct Staged {
 /// How staging at one volume ended.
 enum Outcome {
     Quorum(BTreeSet<u16>),
-    TooFew { acknowledged: usize, reason: String },
+    TooFew { acknowledged: usize, lease_exceeded: bool, reason: String },
 }
 
 impl Session {
@@ -66,7 +68,7 @@ impl Session {
                 Err(WriteError::NoVolume { .. }) if !avoid.is_empty() && !last.1.is_empty() => break,
                 assigned => assigned?,
             };
-            match self.stage(encoded, &volume).await? {
+            match self.stage_leasing(encoded, &volume, demand).await? {
                 Outcome::Quorum(seats) => {
                     progress.event(Event::Staged(encoded.length.into()));
                     return Ok(Staged {
@@ -79,7 +81,7 @@ impl Session {
                         memory: None,
                     });
                 }
-                Outcome::TooFew { acknowledged, reason } => {
+                Outcome::TooFew { acknowledged, reason, .. } => {
                     tracing::warn!(volume = volume.id, acknowledged, reason, "too few members took a segment");
                     self.allocator.gave_up(volume.id, fragment_bytes).await;
                     avoid.insert(volume.id);
@@ -89,6 +91,29 @@ impl Session {
         }
         let (acknowledged, reason) = last;
         Err(WriteError::NoQuorum { acknowledged, needed: self.profile.write_quorum().into(), reason })
+    }
+
+    /// Stages at all members, and leases more if they say that the lease is used up.
+    async fn stage_leasing(
+        &self,
+        encoded: &Encoded,
+        volume: &OpenVolume,
+        demand: Demand,
+    ) -> Result<Outcome, WriteError> {
+        let mut attempt = 0;
+        loop {
+            let started = Instant::now();
+            let outcome = self.stage(encoded, volume).await?;
+            attempt += 1;
+            let exceeded = matches!(outcome, Outcome::TooFew { lease_exceeded: true, .. });
+            let fragment_bytes = encoded.fragment_bytes();
+            if !exceeded
+                || attempt > LEASES_MAX
+                || !self.allocator.lease_again(volume.id, fragment_bytes, demand, started).await?
+            {
+                return Ok(outcome);
+            }
+        }
     }
 
     /// Stages at all members; waits for those that are known to answer, for the others only up to the quorum.
@@ -107,6 +132,7 @@ impl Session {
         let quorum = usize::from(self.profile.write_quorum());
         let mut seats = BTreeSet::new();
         let mut reason = String::from("no member has an endpoint");
+        let mut lease_exceeded = false;
         let mut deadline: Option<tokio::time::Instant> = None;
         while seats.len() + sending.len() >= quorum && !sending.is_empty() {
             if seats.len() >= quorum && awaited.is_empty() {
@@ -125,7 +151,10 @@ impl Session {
                 Ok(()) => {
                     seats.insert(seat);
                 }
-                Err(error) => reason = format!("seat {seat}: {error}"),
+                Err(error) => {
+                    lease_exceeded |= is_exceeded(&error);
+                    reason = format!("seat {seat}: {error}");
+                }
             }
             if seats.len() >= quorum && deadline.is_none() {
                 deadline = Some(tokio::time::Instant::now() + self.config.straggler_timeout);
@@ -135,7 +164,7 @@ impl Session {
         Ok(if seats.len() >= quorum {
             Outcome::Quorum(seats)
         } else {
-            Outcome::TooFew { acknowledged: seats.len(), reason }
+            Outcome::TooFew { acknowledged: seats.len(), lease_exceeded, reason }
         })
     }
 
@@ -173,7 +202,7 @@ impl Session {
             };
             match &error {
                 RequestError::Refused(refusal) => match retry_after(refusal.reason) {
-                    Some(wait) if started.elapsed() < self.config.lease_timeout => {
+                    Some(wait) if started.elapsed() < self.lease_patience(&error) => {
                         tokio::time::sleep(wait.max(pause)).await;
                     }
                     _ => return Err(error),
@@ -195,6 +224,11 @@ impl Session {
         }
     }
 
+    /// How long a member may take to see what we know: it has mostly seen a lease that it says is used up.
+    fn lease_patience(&self, error: &RequestError) -> Duration {
+        if is_exceeded(error) { self.config.lease_timeout / 8 } else { self.config.lease_timeout }
+    }
+
     /// Encodes and stages a segment anew in another volume.
     pub(super) async fn move_elsewhere(&self, staged: &mut Staged, progress: &Progress) -> Result<(), WriteError> {
         let (profile, data) = (self.profile, staged.data.clone());
@@ -208,6 +242,10 @@ impl Session {
         (staged.segment, staged.seats) = (placed.segment, placed.seats);
         Ok(())
     }
+}
+
+fn is_exceeded(error: &RequestError) -> bool {
+    matches!(error, RequestError::Refused(refusal) if refusal.reason == RefusalReason::LeaseExceeded)
 }
 
 /// How long to wait before a member that refused for this reason is asked again; nothing if that is no use.
