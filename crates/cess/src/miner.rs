@@ -7,7 +7,7 @@ pub use file::{MinerFile, Operator};
 use crate::{
     cli::RoleArgs,
     config,
-    nodes::Nodes,
+    nodes::{Chain, Nodes},
     supervised::{DataLock, Ending},
 };
 use anyhow::{Context, Result, ensure};
@@ -55,7 +55,7 @@ async fn serve(file: &MinerFile, dir: &Path, data: &Path) -> Result<()> {
     let secret = secret(&data.join("miner.key"))?;
     let operator = file.operator.unlock(dir).await?;
     let receipt = ReceiptKey::derive(&blake3::derive_key(RECEIPT_KEY_CONTEXT, &*secret));
-    let chain: Arc<dyn ChainApi> = Arc::new(Nodes::new(&file.nodes)?);
+    let chain: Arc<dyn ChainApi> = Arc::new(Nodes::new(&file.nodes, believed(file, dir, data)?)?);
     let spec = wait_for_spec(&*chain).await?;
 
     let store_config = StoreConfig { capacity_bytes: file.capacity_bytes(&spec.storage) };
@@ -71,6 +71,14 @@ async fn serve(file: &MinerFile, dir: &Path, data: &Path) -> Result<()> {
     let _serving: Serving = transport.serve(handle.service());
     tracing::info!(address = %file.listen, "serving peers");
     Err(ended(&mut handle).await)
+}
+
+/// The chain that is believed: the configured one, or what is kept of the node that answered first.
+fn believed(file: &MinerFile, dir: &Path, data: &Path) -> Result<Chain> {
+    let Some(genesis) = &file.genesis else { return Ok(Chain::Pinned(data.join("chain.toml"))) };
+    let path = dir.join(genesis);
+    let spec = ChainSpec::from_toml(&config::read_text(&path)?).with_context(|| path.display().to_string())?;
+    Ok(Chain::Known(Arc::new(spec)))
 }
 
 async fn ended(handle: &mut MinerHandle) -> anyhow::Error {
