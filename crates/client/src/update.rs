@@ -20,10 +20,7 @@ use crate::{
 use alloy_primitives::B256;
 use sealing::PAGE_OVERHEAD;
 use std::collections::BTreeMap;
-use types::{
-    RootLocator, SegmentId,
-    abi::RootUpdate,
-};
+use types::{RootLocator, SegmentId, abi::RootUpdate};
 
 /// Unused segments that are looked up on the chain with each update.
 const UNUSED_CHECKED_MAX: usize = 64;

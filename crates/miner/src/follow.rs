@@ -97,7 +97,38 @@ impl Follower {
         self.check_logs().await?;
         if is_time {
             self.swept_at_height = last;
+            self.find_seats().await?;
             self.sweep().await?;
+        }
+        Ok(())
+    }
+
+    /// The volumes that were formed with this miner in these blocks.
+    async fn formed(&self, from: u64, to: u64) -> Result<Vec<((u64, u64), Event)>, ChainError> {
+        let topics = [Some(vec![Formed::SIGNATURE_HASH]), None, None, None];
+        let entries = self.chain.logs(LogFilter { from, to: Some(to), address: VOLUMES, topics }).await?;
+        let miner = self.state.lock().miner;
+        let events = entries.iter().map(|entry| Ok(read_formed(entry, miner)?.map(|event| (place(entry), event))));
+        events.filter_map(Result::transpose).collect()
+    }
+
+    /// Looks again for volumes of this miner if the chain knows of more: a node has not told of them.
+    async fn find_seats(&mut self) -> Result<(), FollowError> {
+        let (miner, height, known) = {
+            let state = self.state.lock();
+            (state.miner, state.height, state.volumes.len())
+        };
+        let record = Network(&*self.chain).miner(miner).await?;
+        let seats = record.lots.saturating_sub(record.lotsFree) as usize;
+        // What has formed since the block that was followed comes with the next events.
+        if seats <= known {
+            return Ok(());
+        }
+        let formed = self.formed(1, height).await?.into_iter().map(|(_, event)| (height, event)).collect();
+        let formed: Vec<_> = self.proved(formed).await?.into_iter().map(|(_, event)| event).collect();
+        self.write(&formed, height).await?;
+        if self.state.lock().volumes.len() > known {
+            tracing::warn!(seats, known, "volumes were found that the node had not told of");
         }
         Ok(())
     }
@@ -105,19 +136,9 @@ impl Follower {
     /// What happened to this miner's volumes in these blocks, each event with its height.
     async fn events(&self, from: u64, to: u64) -> Result<Vec<(u64, Event)>, ChainError> {
         let filter = LogFilter { from, to: Some(to), address: VOLUMES, topics: Default::default() };
-        let formed = [Some(vec![Formed::SIGNATURE_HASH]), None, None, None];
-        let formed = self.chain.logs(LogFilter { topics: formed, ..filter.clone() }).await?;
-        let (miner, mut volumes) = {
-            let state = self.state.lock();
-            (state.miner, state.volumes.keys().copied().collect::<BTreeSet<_>>())
-        };
-        let mut found = Vec::new();
-        for entry in &formed {
-            if let Some(event) = read_formed(entry, miner)? {
-                volumes.insert(event.volume());
-                found.push((place(entry), event));
-            }
-        }
+        let mut found = self.formed(from, to).await?;
+        let mut volumes: BTreeSet<u32> = self.state.lock().volumes.keys().copied().collect();
+        volumes.extend(found.iter().map(|(_, event)| event.volume()));
         let topics: Vec<_> = volumes.iter().map(|volume| B256::left_padding_from(&volume.to_be_bytes())).collect();
         for volumes in topics.chunks(VOLUMES_PER_QUERY) {
             let kinds = vec![Appended::SIGNATURE_HASH, Released::SIGNATURE_HASH];

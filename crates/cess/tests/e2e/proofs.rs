@@ -36,6 +36,8 @@ fn asked(volume: u32, miner: u32, bucket: B256) -> Vec<StateKey> {
         keys(ContactQuery(miner)),
         keys(TerritoryQuery(1)),
         keys(BucketQuery(bucket)),
+        // Nobody is there.
+        keys(SeatsQuery { volume: 9, profile: Profile::Devnet })[..1].to_vec(),
     ]
     .concat()
 }
@@ -53,7 +55,7 @@ async fn raw_proof(url: &str, keys: &[StateKey]) -> Value {
 #[test]
 fn proved_reads_are_what_calls_answer_and_cost_little() {
     let devnet = Devnet::start(4, 8);
-    devnet.must(&["territory", "buy", "--size", "64MiB", "--days", "1"]);
+    devnet.must(&["territory", "buy", "--size", "64MiB", "--days", "30"]);
     devnet.must(&["bucket", "create", "photos"]);
     fs::write(devnet.home.path().join("cat"), vec![7; 100_000]).unwrap();
     devnet.must(&["put", "cat", "cess://photos/cat"]);

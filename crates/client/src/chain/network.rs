@@ -170,9 +170,8 @@ impl Network<'_> {
         let profile = self.profile().await?;
         let queries: Vec<_> = ids.iter().map(|&volume| SeatsQuery { volume, profile }).collect();
         let (_, seats) = self.query_many(&queries).await?;
-        let known = |(seats, &volume): (Option<Seats>, _)| {
-            seats.ok_or_else(|| unknown(IVolumes::UnknownVolume { volume }))
-        };
+        let known =
+            |(seats, &volume): (Option<Seats>, _)| seats.ok_or_else(|| unknown(IVolumes::UnknownVolume { volume }));
         let seats: Vec<Seats> = seats.into_iter().zip(ids).map(known).collect::<Result<_, _>>()?;
         let miners: BTreeSet<u32> = seats.iter().flat_map(|seats| seats.miners.iter().copied()).collect();
         let queries: Vec<_> = miners.iter().map(|&miner| ContactQuery(miner)).collect();

@@ -282,8 +282,7 @@ impl Allocator {
         state.slots.values_mut().for_each(|slot| slot.open = false);
         let ids: Vec<u32> = open.into_iter().collect();
         let leases: Vec<_> = ids.iter().map(|&volume| LeaseQuery { territory: self.territory, volume }).collect();
-        let (volumes, (_, leases)) =
-            futures::try_join!(self.directory.refresh_all(&ids), network.query_many(&leases))?;
+        let (volumes, (_, leases)) = futures::try_join!(self.directory.refresh_all(&ids), network.query_many(&leases))?;
         for (volume, lease) in volumes.into_iter().zip(leases) {
             let id = volume.id;
             if volume.profile != self.profile || volume.policy != self.policy || !volume.open {

@@ -22,8 +22,8 @@ use types::{
         IVolumes::{self, IVolumesErrors as Refused},
         RootUpdate, Stripe, VOLUMES,
     },
-    layout::{buckets::BucketQuery, volumes::SequenceQuery},
     bls::verify_aggregate,
+    layout::{buckets::BucketQuery, volumes::SequenceQuery},
     receipt::{Receipt, batch_root},
 };
 

@@ -1,3 +1,5 @@
+mod lies;
+
 use super::*;
 use crate::fixture::{
     DEADLINE, FRAGMENT_BYTES, Net, Segment, chain, config, keys, open, operator, peer, reason, signer, start,

@@ -70,13 +70,18 @@ fn records_say_what_the_pinned_words_say() {
     let seats = answer(&SeatsQuery { volume: 1, profile: Profile::Devnet }).expect("it has formed");
     assert_eq!((seats.profile, seats.open, seats.stripe_count, seats.miners.len()), (Profile::Devnet, true, 3, 8));
     assert_eq!(answer(&SeatsQuery { volume: 2, profile: Profile::Devnet }), None);
-    assert_eq!(answer(&LogQuery { volume: 9, stripe_count: 3 }), Log { stripe_count: 0, root: Frontier::default().root() });
+    assert_eq!(
+        answer(&LogQuery { volume: 9, stripe_count: 3 }),
+        Log { stripe_count: 0, root: Frontier::default().root() }
+    );
     assert_eq!(answer(&BucketQuery(B256::ZERO)), None);
 }
 
 #[test]
 fn what_is_not_known_is_named() {
-    let missing = |slots: Vec<U256>, module: Address| Missing(slots.into_iter().map(|slot| StateKey::Slot(module, slot)).collect());
+    let missing = |slots: Vec<U256>, module: Address| {
+        Missing(slots.into_iter().map(|slot| StateKey::Slot(module, slot)).collect())
+    };
     let mut words = Words::default();
     let territory = TerritoryQuery(7);
     assert_eq!(territory.read(&words), Err(missing(territory.slots()[..1].to_vec(), TERRITORIES)));

@@ -11,6 +11,7 @@ use types::{
         territories::TerritoryQuery,
         volumes::{LogQuery, SeatsQuery},
     },
+    proof::ProvedEntry,
     state::decode_slot,
 };
 
@@ -88,6 +89,7 @@ fn records_of_a_real_chain_are_read_from_its_proof() {
     let contact = ContactQuery(recorded.miner).read(&words).expect("all slots");
     assert!(ReceiptPublicKey::from_bytes(&contact.receipt_key).is_ok());
     assert!(types::Endpoint::decode(&contact.endpoint).is_ok());
+    assert_eq!(proved.values.last(), Some(&None), "there is no ninth volume");
     let territory = TerritoryQuery(1).read(&words).expect("all slots").expect("it was bought");
     let bucket = BucketQuery(recorded.bucket).read(&words).expect("all slots").expect("it was created");
     assert_eq!((bucket.owner, bucket.territory, bucket.version), (territory.owner, 1, 1));
@@ -111,6 +113,25 @@ fn other_members_of_a_volume_are_caught() {
         proof.entries[position].proof = donor.proof;
     });
     assert_eq!(other, lie);
+}
+
+#[test]
+fn what_is_not_there_cannot_be_made_up() {
+    let position = recorded().keys().len() - 1;
+    let lie = Err(Distrust::Light(LightError::Entry { position }));
+    assert_eq!(verdict(|proof| proof.entries[position].value = proof.entries[0].value.clone()), lie);
+    assert_eq!(
+        verdict(|proof| proof.entries[position] =
+            ProvedEntry { slot: proof.entries[position].slot, ..proof.entries[0].clone() }),
+        lie
+    );
+    // Nor can what is there be denied with the proof of what is not.
+    let denied = verdict(|proof| {
+        let absent = proof.entries[position].clone();
+        proof.entries[0].value = None;
+        proof.entries[0].proof = absent.proof;
+    });
+    assert_eq!(denied, Err(Distrust::Light(LightError::Entry { position: 0 })));
 }
 
 #[test]
