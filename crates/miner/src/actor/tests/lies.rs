@@ -146,7 +146,8 @@ async fn a_node_that_runs_ahead_makes_nothing_expire() {
     let expires = net.height().await + 200;
     let batch = net.batch(&WITH_ZERO, 1, 1, expires, &[&segment]).await;
     net.advance(100).await;
-    assert_eq!(net.miners[member].service.state.lock().height, net.height().await, "not a block further than proved");
+    let followed = net.miners[member].service.state.lock().height;
+    assert_eq!(followed, net.height().await, "not a block further than proved");
     assert_eq!(fetched(&net, &segment).await, held(&segment));
     net.commit(batch).await;
     assert_eq!(net.leaves(1, 0).await.len(), 1);
