@@ -173,6 +173,8 @@ async fn volumes_that_a_node_hid_are_found_when_it_tells() {
     assert!(net.miners[member].service.state.lock().volumes.is_empty());
     liar.hides_volumes.store(false, Ordering::Relaxed);
     net.advance(40).await;
+    // A log is compared with the chain's in the block after.
+    net.advance(1).await;
     assert_eq!(net.leaves(1, 0).await, net.leaves(1, 1).await);
     net.stage(1, &segment, 0).await.unwrap();
     assert_eq!(fetched(&net, &segment).await, held(&segment));
