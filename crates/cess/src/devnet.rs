@@ -11,7 +11,7 @@ mod ready;
 mod supervisor;
 mod watching;
 
-pub use description::{Description, Kind};
+pub use description::{Description, Kind, write_whole};
 pub use folder::Folder;
 pub use supervisor::Interrupts;
 

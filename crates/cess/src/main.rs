@@ -11,6 +11,7 @@ mod network;
 mod nodes;
 mod object;
 mod passphrase;
+mod pin;
 mod print;
 mod session;
 mod supervised;

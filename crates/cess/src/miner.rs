@@ -7,7 +7,7 @@ pub use file::{MinerFile, Operator};
 use crate::{
     cli::RoleArgs,
     config,
-    nodes::Nodes,
+    nodes::{Chain, Nodes},
     supervised::{DataLock, Ending},
 };
 use anyhow::{Context, Result, ensure};
@@ -70,7 +70,7 @@ async fn start(file: &MinerFile, dir: &Path, data: &Path) -> Result<Running> {
     let secret = secret(&data.join("miner.key"))?;
     let operator = file.operator.unlock(dir).await?;
     let receipt = ReceiptKey::derive(&blake3::derive_key(RECEIPT_KEY_CONTEXT, &*secret));
-    let chain: Arc<dyn ChainApi> = Arc::new(Nodes::new(&file.nodes)?);
+    let chain: Arc<dyn ChainApi> = Arc::new(Nodes::new(&file.nodes, believed(file, dir, data)?)?);
     let spec = wait_for_spec(&*chain).await?;
 
     let store_config = StoreConfig { capacity_bytes: file.capacity_bytes(&spec.storage) };
@@ -85,6 +85,14 @@ async fn start(file: &MinerFile, dir: &Path, data: &Path) -> Result<Running> {
     let handle = Miner::start(config, chain, Arc::new(transport.clone()), store, keys).await?;
     let serving = transport.serve(handle.service());
     Ok(Running { handle, serving, transport })
+}
+
+/// The chain that is believed: the configured one, or what is kept of the node that answered first.
+fn believed(file: &MinerFile, dir: &Path, data: &Path) -> Result<Chain> {
+    let Some(genesis) = &file.genesis else { return Ok(Chain::Pinned(data.join("chain.toml"))) };
+    let path = dir.join(genesis);
+    let spec = ChainSpec::from_toml(&config::read_text(&path)?).with_context(|| path.display().to_string())?;
+    Ok(Chain::Known(Arc::new(spec)))
 }
 
 async fn bind(file: &MinerFile, secret: &[u8; 32], spec: &ChainSpec) -> Result<PeerTransport> {

@@ -1,53 +1,112 @@
-//! Ask several nodes as if they were one: when one does not answer, the next is asked.
+//! Ask several nodes as if they were one: when one does not answer, or proves nothing, the next is asked.
 
+use crate::pin;
 use alloy_primitives::{Address, B256, Bytes};
 use anyhow::{Result, ensure};
 use async_trait::async_trait;
 use client::chain::{
-    AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, RpcChain, RpcOptions,
-    TransactionReceipt,
+    AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, Proved, RpcChain, RpcOptions,
+    TransactionReceipt, Trust,
 };
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use types::{ChainSpec, proof::StateProof, state::StateKey};
+use tokio::sync::OnceCell;
+use types::{ChainSpec, state::StateKey};
 
 /// How often all nodes are asked before we give up.
 const ROUNDS: usize = 4;
 /// Pause after each round.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// Where the chain's specification comes from, and with it the key of the committee that is believed.
+#[derive(Clone, Debug)]
+pub enum Chain {
+    /// From here.
+    Known(Arc<ChainSpec>),
+    /// From this file; if there is none, from the node that answers first, and from then on from the file.
+    Pinned(PathBuf),
+}
+
 /// Nodes of one chain, in the order in which they are tried.
 pub struct Nodes {
-    nodes: Vec<RpcChain>,
+    urls: Vec<String>,
+    chain: Chain,
+    /// As soon as the chain is known.
+    nodes: OnceCell<Vec<RpcChain>>,
     /// The one that answered last.
     current: AtomicUsize,
 }
 
 impl Nodes {
     /// Nodes by the URLs of their RPC, at least one.
-    pub fn new(urls: &[String]) -> Result<Self> {
+    pub fn new(urls: &[String], chain: Chain) -> Result<Self> {
         ensure!(!urls.is_empty(), "no node is named: give the URL of one's RPC");
-        // Going to the next node is our way of trying again.
-        let options = RpcOptions { attempts: 1, ..RpcOptions::default() };
-        let nodes = urls.iter().map(|url| RpcChain::with_options(url, options)).collect::<Result<_, _>>()?;
-        Ok(Self { nodes, current: AtomicUsize::new(0) })
+        let spec = match &chain {
+            Chain::Known(spec) => Some(spec.clone()),
+            Chain::Pinned(path) => pin::read(path)?.map(Arc::new),
+        };
+        let nodes = OnceCell::new();
+        match spec {
+            Some(spec) => nodes.set(trusting(urls, spec)?).unwrap_or_else(|_| unreachable!("it is new")),
+            // A URL that is none is told at once.
+            None => drop(urls.iter().map(|url| connect(url)).collect::<Result<Vec<_>, _>>()?),
+        }
+        Ok(Self { urls: urls.to_vec(), chain, nodes, current: AtomicUsize::new(0) })
+    }
+
+    /// The nodes, none of which is believed without proof.
+    async fn nodes(&self) -> Result<&[RpcChain], ChainError> {
+        Ok(self.nodes.get_or_try_init(|| self.meet()).await?)
+    }
+
+    /// Asks for the specification and keeps it.
+    async fn meet(&self) -> Result<Vec<RpcChain>, ChainError> {
+        let mut last = None;
+        for url in &self.urls {
+            let spec = match connect(url)?.spec().await {
+                Ok(spec) => spec,
+                Err(error) => {
+                    last = Some(error);
+                    continue;
+                }
+            };
+            let nodes = trusting(&self.urls, spec.clone())?;
+            if let Chain::Pinned(path) = &self.chain {
+                pin::write(path, &spec, url).map_err(|error| ChainError::Invalid(format!("{error:#}")))?;
+                tracing::info!(chain = spec.name, chain_id = spec.chain_id, path = %path.display(), "chain pinned");
+            }
+            return Ok(nodes);
+        }
+        Err(last.expect("there is at least one node"))
+    }
+
+    /// Says what to do where the reason may be that the pinned chain is gone.
+    fn explain(&self, error: ChainError) -> ChainError {
+        match (error, &self.chain) {
+            (ChainError::Unverified { node, reason }, Chain::Pinned(path)) => {
+                let advice = "holds the chain that it served at first; delete that file if the chain was replaced";
+                ChainError::Unverified { node, reason: format!("{reason}; {} {advice}", path.display()) }
+            }
+            (error, _) => error,
+        }
     }
 
     fn attempts(&self) -> usize {
-        self.nodes.len() * ROUNDS
+        self.urls.len() * ROUNDS
     }
 
     /// Turns to the next node, pausing after each round.
     async fn leave(&self, index: usize, attempt: usize) {
-        let next = (index + 1) % self.nodes.len();
+        let next = (index + 1) % self.urls.len();
         // If somebody else has turned already, their choice stands.
         let _ = self.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
-        if attempt.is_multiple_of(self.nodes.len()) {
+        if attempt.is_multiple_of(self.urls.len()) {
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -56,13 +115,17 @@ impl Nodes {
 /// Puts a question to one node after the other until one answers.
 macro_rules! ask {
     ($nodes:ident, $node:ident => $question:expr) => {{
+        let all = $nodes.nodes().await?;
         let mut attempt = 1;
         loop {
             let index = $nodes.current.load(Ordering::Relaxed);
-            let $node = &$nodes.nodes[index];
+            let $node = &all[index];
             match $question.await {
-                Err(ChainError::Unreachable { node, reason }) if attempt < $nodes.attempts() => {
-                    tracing::debug!(node, reason, "asking the next node");
+                Err(error) if error.is_of_node() && attempt < $nodes.attempts() => {
+                    match error {
+                        ChainError::Unverified { .. } => tracing::warn!(%error, "asking the next node"),
+                        _ => tracing::debug!(%error, "asking the next node"),
+                    }
                     $nodes.leave(index, attempt).await;
                     attempt += 1;
                 }
@@ -115,7 +178,27 @@ impl ChainApi for Nodes {
         ask!(self, node => node.receipt(hash))
     }
 
-    async fn proof(&self, keys: &[StateKey]) -> Result<StateProof, ChainError> {
-        ask!(self, node => node.proof(keys))
+    async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
+        let answer = async { ask!(self, node => node.state(keys)) };
+        answer.await.map_err(|error| self.explain(error))
     }
 }
+
+fn connect(url: &str) -> Result<RpcChain, ChainError> {
+    // Going to the next node is our way of trying again.
+    RpcChain::with_options(url, RpcOptions { attempts: 1, ..RpcOptions::default() })
+}
+
+/// The nodes as far as they prove what they say under this specification.
+fn trusting(urls: &[String], spec: Arc<ChainSpec>) -> Result<Vec<RpcChain>, ChainError> {
+    let trust = Trust::new(spec).map_err(|error| ChainError::Invalid(format!("the chain's specification: {error}")))?;
+    believing(urls, trust)
+}
+
+fn believing(urls: &[String], trust: Trust) -> Result<Vec<RpcChain>, ChainError> {
+    let trust = Arc::new(trust);
+    urls.iter().map(|url| Ok(connect(url)?.with_trust(trust.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests;

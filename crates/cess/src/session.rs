@@ -4,8 +4,8 @@ use crate::{
     cli::Globals,
     devnet::{Description, Folder},
     folders,
-    nodes::Nodes,
-    passphrase,
+    nodes::{Chain, Nodes},
+    passphrase, pin,
 };
 use alloy_primitives::Address;
 use anyhow::{Context, Result, bail};
@@ -44,7 +44,7 @@ impl Session {
             (None, Some((_, description))) => description.rpc_urls().into_iter().map(str::to_string).collect(),
             (None, None) => unreachable!("without --rpc there is a devnet"),
         };
-        let chain = Arc::new(Nodes::new(&urls)?);
+        let chain = Arc::new(Nodes::new(&urls, chain(globals, devnet.as_ref(), &urls)?)?);
         Ok(Self { globals: globals.clone(), devnet, urls, chain })
     }
 
@@ -142,4 +142,21 @@ fn devnet(globals: &Globals) -> Result<Option<(Folder, Description)>> {
     };
     let description = Description::read(folder.path())?;
     Ok(Some((folder, description)))
+}
+
+/// The chain that is believed: that of the devnet, or what is kept of the node that `--rpc` names.
+fn chain(globals: &Globals, devnet: Option<&(Folder, Description)>, urls: &[String]) -> Result<Chain> {
+    if let Some((folder, _)) = devnet {
+        return Ok(Chain::Known(Arc::new(folder.spec()?)));
+    }
+    let [url, ..] = urls else { bail!("no node is named: give the URL of one's RPC") };
+    // The devnet that was started last needs no pin, even if it is named by its URL.
+    if let Ok(folder) = Folder::last()
+        && let (Ok(description), Ok(spec)) = (Description::read(folder.path()), folder.spec())
+        && description.rpc_urls().contains(&url.trim_end_matches('/'))
+    {
+        return Ok(Chain::Known(Arc::new(spec)));
+    }
+    let data = globals.data.clone().map_or_else(folders::data, Ok)?;
+    Ok(Chain::Pinned(pin::path(&data, url)))
 }

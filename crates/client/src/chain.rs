@@ -1,23 +1,31 @@
 //! Reach the chain: what clients and miners ask of a node, behind one trait.
 //!
-//! [`RpcChain`] asks over JSON-RPC; a simulation answers in the same process. [`Network`] adds typed reads of the
-//! protocol's modules to either.
+//! [`RpcChain`] asks over JSON-RPC and believes what the committee of its [`Trust`] has signed; a simulation answers in
+//! the same process. [`Network`] adds typed reads of the protocol's modules to either.
 
 #[cfg(any(test, feature = "memory"))]
 mod memory;
 mod network;
 mod rpc;
+mod trust;
 
 #[cfg(any(test, feature = "memory"))]
 pub use memory::MemoryChain;
 
-pub use network::{Network, OpenVolume};
-pub use rpc::{RpcChain, RpcOptions, Verifier};
+pub use network::{Member, Network, OpenVolume, Stamp};
+pub use rpc::{RpcChain, RpcOptions};
+pub use trust::{AGE_MAX_MS, Distrust, Trust};
 
 use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use async_trait::async_trait;
 use std::sync::Arc;
-use types::{ChainSpec, proof::StateProof, state::StateKey};
+use types::{
+    ChainSpec,
+    state::{StateKey, Value},
+};
+
+/// Most entries of the state that are read at once.
+pub const STATE_KEYS_MAX: usize = 256;
 
 /// The newest finalised block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +107,17 @@ pub struct TransactionReceipt {
     pub logs: Vec<Log>,
 }
 
+/// Entries of the state after one block, for which the chain's committee vouches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proved {
+    /// The block.
+    pub height: u64,
+    /// The block's time, milliseconds since 1970.
+    pub timestamp_ms: u64,
+    /// The values in the order asked for; nothing where there is no entry.
+    pub values: Vec<Option<Value>>,
+}
+
 /// A question to the chain went unanswered or was answered with an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
@@ -124,12 +143,30 @@ pub enum ChainError {
         /// Revert data.
         data: Bytes,
     },
+    /// The node cannot prove what it says.
+    #[error("what the node at {node} says is not believed: {reason} (if it goes on, name another node with --rpc)")]
+    Unverified {
+        /// Where we asked.
+        node: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The node's answer cannot be right.
     #[error("the node's answer is invalid: {0}")]
     Invalid(String),
 }
 
+impl ChainError {
+    /// Whether another node may do better.
+    pub fn is_of_node(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unverified { .. })
+    }
+}
+
 /// What clients and miners ask of the chain.
+///
+/// Only [`spec`](Self::spec) and [`state`](Self::state) are to be believed. Everything else is what one node says: good
+/// for finding out where to look and for what does no harm when it is wrong.
 #[async_trait]
 pub trait ChainApi: Send + Sync + 'static {
     /// The chain's specification.
@@ -168,6 +205,6 @@ pub trait ChainApi: Send + Sync + 'static {
     /// The receipt, once the transaction is in a finalised block.
     async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError>;
 
-    /// Entries of the newest state with their proof.
-    async fn proof(&self, keys: &[StateKey]) -> Result<StateProof, ChainError>;
+    /// Entries of the newest state, at most [`STATE_KEYS_MAX`], all of one block.
+    async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError>;
 }

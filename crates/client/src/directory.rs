@@ -41,12 +41,18 @@ impl Directory {
 
     /// The volume as the chain has it now.
     pub(crate) async fn refresh(&self, id: u32) -> Result<Arc<OpenVolume>, ChainError> {
-        let volume = Arc::new(Network(&*self.chain).volume_with_members(id).await?);
+        Ok(self.refresh_all(&[id]).await?.remove(0))
+    }
+
+    /// Several volumes as the chain has them now.
+    pub(crate) async fn refresh_all(&self, ids: &[u32]) -> Result<Vec<Arc<OpenVolume>>, ChainError> {
+        let read = Network(&*self.chain).volumes_with_members(ids).await?;
+        let read: Vec<_> = read.into_iter().map(Arc::new).collect();
         let mut volumes = self.volumes.lock();
-        if volumes.len() >= VOLUMES_MAX {
+        if volumes.len() + read.len() > VOLUMES_MAX {
             volumes.clear();
         }
-        volumes.insert(id, (Instant::now(), volume.clone()));
-        Ok(volume)
+        volumes.extend(read.iter().map(|volume| (volume.id, (Instant::now(), volume.clone()))));
+        Ok(read)
     }
 }

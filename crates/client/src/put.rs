@@ -20,7 +20,6 @@ use std::{
     sync::Arc,
 };
 use tokio::io::AsyncRead;
-use types::abi::{IVolumes, VOLUMES};
 
 /// Unused segments that an update may leave behind before it releases them.
 const UNUSED_MAX: usize = 16;
@@ -290,13 +289,10 @@ impl<'a> Put<'a> {
 
     /// Those segments that the chain has.
     async fn live(&self, segments: &[SegmentRef]) -> Result<BTreeSet<B256>, PutError> {
-        let calls: Vec<_> = segments
-            .iter()
-            .map(|segment| IVolumes::positionOfCall { volume: segment.volume, segment: segment.id })
-            .collect();
-        let positions = Network(&**self.client.chain()).read_many(VOLUMES, &calls).await?;
-        let live = calls.iter().zip(positions).filter(|(_, position)| *position > 0);
-        Ok(live.map(|(call, _)| call.segment).collect())
+        let places: Vec<_> = segments.iter().map(|segment| (segment.volume, segment.id)).collect();
+        let positions = Network(&**self.client.chain()).positions(&places).await?;
+        let live = places.into_iter().zip(positions).filter(|(_, position)| *position > 0);
+        Ok(live.map(|((_, segment), _)| segment).collect())
     }
 
     fn expect(&mut self, bytes: u64) {

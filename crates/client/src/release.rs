@@ -9,8 +9,9 @@ use alloy_sol_types::SolEvent;
 use std::{collections::BTreeMap, time::Duration};
 use transport::{LeavesQuery, limits::LEAVES_MAX};
 use types::{
-    SegmentId, StripeLeaf,
+    Endpoint, SegmentId, StripeLeaf,
     abi::{IVolumes, Leaf, Release, VOLUMES},
+    layout::volumes::Log,
     merkle::{self, Frontier, LOG_DEPTH, Tree},
 };
 
@@ -69,8 +70,9 @@ impl Client {
             if positions.is_empty() {
                 return Ok(0);
             }
-            let record = self.directory().refresh(volume).await?;
-            let leaves = self.leaves(&record).await?;
+            let known = self.directory().volume(volume).await?;
+            let log = Network(&**self.chain()).log(volume, known.stripe_count).await?;
+            let leaves = self.leaves(&known, &log).await?;
             let hashes: Vec<B256> = leaves.iter().map(StripeLeaf::hash).collect();
             let tree = Tree::new(&hashes);
             let stripes: Vec<Release> = positions.iter().filter_map(|index| release(&tree, &leaves, *index)).collect();
@@ -88,38 +90,37 @@ impl Client {
 
     /// The places in the log of those segments that are live.
     async fn positions(&self, volume: u32, segments: &[SegmentId]) -> Result<Vec<u32>, ReleaseError> {
-        let calls: Vec<_> =
-            segments.iter().map(|segment| IVolumes::positionOfCall { volume, segment: *segment }).collect();
-        let mut positions = Network(&**self.chain()).read_many(VOLUMES, &calls).await?;
+        let places: Vec<_> = segments.iter().map(|segment| (volume, *segment)).collect();
+        let mut positions = Network(&**self.chain()).positions(&places).await?;
         positions.sort_unstable();
         positions.dedup();
         Ok(positions.into_iter().filter_map(|position| position.checked_sub(1)).collect())
     }
 
     /// The log of a volume, which makes the root on chain.
-    async fn leaves(&self, volume: &OpenVolume) -> Result<Vec<StripeLeaf>, ReleaseError> {
+    async fn leaves(&self, volume: &OpenVolume, log: &Log) -> Result<Vec<StripeLeaf>, ReleaseError> {
         for member in &volume.members {
             let Some(endpoint) = &member.endpoint else { continue };
-            if let Some(leaves) = self.leaves_of(volume, endpoint).await
-                && root_of(&leaves) == Some(volume.stripes_root)
+            if let Some(leaves) = self.leaves_of(volume.id, log, endpoint).await
+                && root_of(&leaves) == Some(log.root)
             {
                 return Ok(leaves);
             }
         }
-        let leaves = self.logged_leaves(volume).await?;
-        if root_of(&leaves) != Some(volume.stripes_root) {
-            return Err(ReleaseError::NoLog { volume: volume.id, count: volume.stripe_count });
+        let leaves = self.logged_leaves(volume.id, log).await?;
+        if root_of(&leaves) != Some(log.root) {
+            return Err(ReleaseError::NoLog { volume: volume.id, count: log.stripe_count });
         }
         Ok(leaves)
     }
 
     /// As many leaves as the volume has, from one member.
-    async fn leaves_of(&self, volume: &OpenVolume, endpoint: &types::Endpoint) -> Option<Vec<StripeLeaf>> {
+    async fn leaves_of(&self, volume: u32, log: &Log, endpoint: &Endpoint) -> Option<Vec<StripeLeaf>> {
         let mut leaves = Vec::new();
-        while (leaves.len() as u32) < volume.stripe_count {
+        while (leaves.len() as u32) < log.stripe_count {
             let from = leaves.len() as u32;
-            let limit = (volume.stripe_count - from).min(LEAVES_MAX);
-            let query = LeavesQuery { volume: volume.id, from, limit };
+            let limit = (log.stripe_count - from).min(LEAVES_MAX);
+            let query = LeavesQuery { volume, from, limit };
             let page = self.transport().leaves(endpoint, query, LEAVES_TIMEOUT).await.ok()?;
             if page.is_empty() || page.len() as u32 > limit {
                 return None;
@@ -130,13 +131,13 @@ impl Client {
     }
 
     /// The same from the chain's logs: slower, but always there.
-    async fn logged_leaves(&self, volume: &OpenVolume) -> Result<Vec<StripeLeaf>, ReleaseError> {
+    async fn logged_leaves(&self, volume: u32, log: &Log) -> Result<Vec<StripeLeaf>, ReleaseError> {
         let appended = Some(vec![IVolumes::Appended::SIGNATURE_HASH]);
-        let of_volume = Some(vec![B256::from(U256::from(volume.id))]);
+        let of_volume = Some(vec![B256::from(U256::from(volume))]);
         let filter = LogFilter { address: VOLUMES, topics: [appended, of_volume, None, None], ..LogFilter::default() };
         let logs = self.chain().logs(filter).await?;
         let events = logs.iter().filter_map(|entry| IVolumes::Appended::decode_log_data(&entry.log.data).ok());
-        let leaves = events.take(volume.stripe_count as usize).map(|event| StripeLeaf {
+        let leaves = events.take(log.stripe_count as usize).map(|event| StripeLeaf {
             segment: event.segment,
             territory: event.territory,
             offset: event.offset,

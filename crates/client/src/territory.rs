@@ -97,15 +97,13 @@ impl Client {
             let logs = self.chain().logs(filter).await?;
             ids.extend(logs.iter().filter_map(|entry| Some(U256::from_be_bytes(entry.log.topics().get(1)?.0))));
         }
-        let calls: Vec<_> = ids
-            .into_iter()
-            .filter_map(|id| Some(ITerritories::territoryCall { id: u64::try_from(id).ok()? }))
-            .collect();
-        let records = Network(&**self.chain()).read_many(TERRITORIES, &calls).await?;
-        let mine = calls.iter().zip(records).filter(|(_, record)| record.owner == self.address());
-        Ok(mine
-            .map(|(call, record)| Territory {
-                id: call.id,
+        let ids: Vec<_> = ids.into_iter().filter_map(|id| u64::try_from(id).ok()).collect();
+        let records = Network(&**self.chain()).territories(&ids).await?;
+        let known = ids.into_iter().zip(records).filter_map(|(id, record)| Some((id, record?)));
+        Ok(known
+            .filter(|(_, record)| record.owner == self.address())
+            .map(|(id, record)| Territory {
+                id,
                 bytes_bought: record.bytesBought,
                 bytes_used: record.bytesUsed,
                 bytes_leased: record.bytesLeased,

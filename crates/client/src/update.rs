@@ -20,10 +20,7 @@ use crate::{
 use alloy_primitives::B256;
 use sealing::PAGE_OVERHEAD;
 use std::collections::BTreeMap;
-use types::{
-    RootLocator, SegmentId,
-    abi::{IVolumes, RootUpdate, VOLUMES},
-};
+use types::{RootLocator, SegmentId, abi::RootUpdate};
 
 /// Unused segments that are looked up on the chain with each update.
 const UNUSED_CHECKED_MAX: usize = 64;
@@ -137,14 +134,14 @@ impl Update<'_> {
     /// Segments of the newest changes that wait for their release and were released meanwhile.
     async fn released(&self, root: &Root) -> Result<Vec<Op>, UpdateError> {
         let unused = unused_in(&root.page.delta).take(UNUSED_CHECKED_MAX);
-        let calls: Vec<_> = unused.map(|(segment, volume)| IVolumes::positionOfCall { volume, segment }).collect();
-        if calls.is_empty() {
+        let places: Vec<_> = unused.map(|(segment, volume)| (volume, segment)).collect();
+        if places.is_empty() {
             return Ok(Vec::new());
         }
         let chain = self.assembler.session().sender.chain().clone();
-        let positions = Network(&*chain).read_many(VOLUMES, &calls).await?;
-        let gone = calls.iter().zip(positions).filter(|(_, position)| *position == 0);
-        Ok(gone.map(|(call, _)| Op::Released(call.segment)).collect())
+        let positions = Network(&*chain).positions(&places).await?;
+        let gone = places.into_iter().zip(positions).filter(|(_, position)| *position == 0);
+        Ok(gone.map(|((_, segment), _)| Op::Released(segment)).collect())
     }
 
     /// The operations that put the objects, with the lists of parts that do not fit into entries written.

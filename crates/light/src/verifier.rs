@@ -76,13 +76,18 @@ impl Verifier {
     /// The values that a state proof proves, in its order, with the header they belong to.
     pub fn state(&self, proof: &StateProof) -> Result<(Header, Vec<Option<Value>>), LightError> {
         let header = self.header(&proof.header, &proof.certificate)?;
+        let values = self.entries(&header, &proof.entries)?;
+        Ok((header, values))
+    }
+
+    /// The values of entries, in their order, under a header that was verified before.
+    pub fn entries(&self, header: &Header, entries: &[ProvedEntry]) -> Result<Vec<Option<Value>>, LightError> {
         let root = StateDigest::from(header.state_root.0);
-        let values = proof
-            .entries
+        let values = entries
             .iter()
             .enumerate()
             .map(|(position, entry)| verify_entry(entry, &root).ok_or(LightError::Entry { position }));
-        Ok((header, values.collect::<Result<_, _>>()?))
+        values.collect()
     }
 }
 

@@ -4,14 +4,14 @@ use crate::{
     notes,
     service::keep_found,
     staging::Account,
-    state::{Event, Held, State},
+    state::{Event, Held, State, VolumeLog},
 };
 use alloy_primitives::B256;
 use alloy_sol_types::SolEvent;
-use client::chain::{ChainApi, ChainError, Head, LogEntry, LogFilter, Network};
+use client::chain::{ChainApi, ChainError, Head, LogEntry, LogFilter, Network, Stamp};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 use store::{Change, FragmentKey, Store, StoreError};
@@ -20,9 +20,10 @@ use transport::Transport;
 use types::{
     Profile, StripeLeaf,
     abi::{
-        IVolumes::{self, Appended, Formed, Released},
+        IVolumes::{Appended, Formed, Released},
         VOLUMES,
     },
+    layout::volumes::{LeaseQuery, LogQuery, SeatsQuery},
 };
 
 /// Blocks that are read at once.
@@ -70,27 +71,64 @@ impl Follower {
         self.follow(&head).await
     }
 
-    /// Follows up to `head`.
+    /// Follows up to `head`, as far as it is proved: by height and time it is judged what may be deleted.
     pub(crate) async fn follow(&mut self, head: &Head) -> Result<(), FollowError> {
+        let proved = Network(&*self.chain).stamp().await?;
+        if proved.height < self.state.lock().height {
+            // Logs would seem too long by what has happened since.
+            return Err(ChainError::Invalid(format!("nothing newer than block {} is proved", proved.height)).into());
+        }
+        let last = head.height.min(proved.height);
         loop {
             let from = self.state.lock().height + 1;
-            if from > head.height {
+            if from > last {
                 break;
             }
-            let to = head.height.min(from + BLOCKS_MAX - 1);
+            let to = last.min(from + BLOCKS_MAX - 1);
             let events = self.events(from, to).await?;
             self.digest(events, to).await?;
         }
-        self.state.lock().now_ms = head.timestamp_ms;
-        let is_time = head.height >= self.swept_at_height + SWEEP_BLOCKS;
+        self.state.lock().now_ms = proved.timestamp_ms;
+        let is_time = last >= self.swept_at_height + SWEEP_BLOCKS;
         if is_time {
             // A node that told of no event at all must be found out too, and a log that nobody had be asked for again.
             self.unchecked.extend(self.state.lock().volumes.keys());
         }
         self.check_logs().await?;
         if is_time {
-            self.swept_at_height = head.height;
-            self.sweep(head).await?;
+            self.swept_at_height = last;
+            self.find_seats().await?;
+            self.sweep().await?;
+        }
+        Ok(())
+    }
+
+    /// The volumes that were formed with this miner in these blocks.
+    async fn formed(&self, from: u64, to: u64) -> Result<Vec<((u64, u64), Event)>, ChainError> {
+        let topics = [Some(vec![Formed::SIGNATURE_HASH]), None, None, None];
+        let entries = self.chain.logs(LogFilter { from, to: Some(to), address: VOLUMES, topics }).await?;
+        let miner = self.state.lock().miner;
+        let events = entries.iter().map(|entry| Ok(read_formed(entry, miner)?.map(|event| (place(entry), event))));
+        events.filter_map(Result::transpose).collect()
+    }
+
+    /// Looks again for volumes of this miner if the chain knows of more: a node has not told of them.
+    async fn find_seats(&mut self) -> Result<(), FollowError> {
+        let (miner, height, known) = {
+            let state = self.state.lock();
+            (state.miner, state.height, state.volumes.len())
+        };
+        let record = Network(&*self.chain).miner(miner).await?;
+        let seats = record.lots.saturating_sub(record.lotsFree) as usize;
+        // What has formed since the block that was followed comes with the next events.
+        if seats <= known {
+            return Ok(());
+        }
+        let formed = self.formed(1, height).await?.into_iter().map(|(_, event)| (height, event)).collect();
+        let formed: Vec<_> = self.proved(formed).await?.into_iter().map(|(_, event)| event).collect();
+        self.write(&formed, height).await?;
+        if self.state.lock().volumes.len() > known {
+            tracing::warn!(seats, known, "volumes were found that the node had not told of");
         }
         Ok(())
     }
@@ -98,19 +136,9 @@ impl Follower {
     /// What happened to this miner's volumes in these blocks, each event with its height.
     async fn events(&self, from: u64, to: u64) -> Result<Vec<(u64, Event)>, ChainError> {
         let filter = LogFilter { from, to: Some(to), address: VOLUMES, topics: Default::default() };
-        let formed = [Some(vec![Formed::SIGNATURE_HASH]), None, None, None];
-        let formed = self.chain.logs(LogFilter { topics: formed, ..filter.clone() }).await?;
-        let (miner, mut volumes) = {
-            let state = self.state.lock();
-            (state.miner, state.volumes.keys().copied().collect::<BTreeSet<_>>())
-        };
-        let mut found = Vec::new();
-        for entry in &formed {
-            if let Some(event) = read_formed(entry, miner)? {
-                volumes.insert(event.0);
-                found.push((place(entry), event.1));
-            }
-        }
+        let mut found = self.formed(from, to).await?;
+        let mut volumes: BTreeSet<u32> = self.state.lock().volumes.keys().copied().collect();
+        volumes.extend(found.iter().map(|(_, event)| event.volume()));
         let topics: Vec<_> = volumes.iter().map(|volume| B256::left_padding_from(&volume.to_be_bytes())).collect();
         for volumes in topics.chunks(VOLUMES_PER_QUERY) {
             let kinds = vec![Appended::SIGNATURE_HASH, Released::SIGNATURE_HASH];
@@ -123,7 +151,41 @@ impl Follower {
             return Err(ChainError::Invalid("a log of another block than asked for".into()));
         }
         found.sort_by_key(|(place, _)| *place);
-        Ok(found.into_iter().map(|((height, _), event)| (height, event)).collect())
+        let found: Vec<_> = found.into_iter().map(|((height, _), event)| (height, event)).collect();
+        self.proved(found).await
+    }
+
+    /// The events without those that the state denies. What is appended is held against the log's root later.
+    async fn proved(&self, events: Vec<(u64, Event)>) -> Result<Vec<(u64, Event)>, ChainError> {
+        let network = Network(&*self.chain);
+        let miner = self.state.lock().miner;
+        let released: Vec<_> = events
+            .iter()
+            .filter_map(|(_, event)| match event {
+                Event::Released { volume, segment, .. } => Some((*volume, *segment)),
+                _ => None,
+            })
+            .collect();
+        let live: BTreeMap<_, _> = released.iter().copied().zip(network.positions(&released).await?).collect();
+        let mut believed = Vec::with_capacity(events.len());
+        for (height, event) in events {
+            let holds = match &event {
+                &Event::Formed { volume, seat, profile } => {
+                    let seats = network.query(SeatsQuery { volume, profile }).await?;
+                    seats.is_some_and(|seats| {
+                        seats.profile == profile && seats.miners.get(usize::from(seat)) == Some(&miner)
+                    })
+                }
+                // A segment that is live is owed, whatever was released before.
+                Event::Released { volume, segment, .. } => live[&(*volume, *segment)] == 0,
+                Event::Appended { .. } => true,
+            };
+            match holds {
+                true => believed.push((height, event)),
+                false => tracing::debug!(height, ?event, "the state has it otherwise"),
+            }
+        }
+        Ok(believed)
     }
 
     /// Writes down what events mean, whole blocks at a time, so that none is ever seen twice.
@@ -190,18 +252,19 @@ impl Follower {
     /// Compares logs with the chain's; one that differs is read anew.
     async fn check_logs(&mut self) -> Result<(), FollowError> {
         for volume in std::mem::take(&mut self.unchecked) {
-            let record = Network(&*self.chain).volume(volume).await?;
-            // What was read is the state at this height or before.
-            let read_at_height = self.chain.head().await?.height;
+            let stripe_count = self.state.lock().volumes.get(&volume).map_or(0, VolumeLog::stripe_count);
+            let query = LogQuery { volume, stripe_count };
+            let (Stamp { height: read_at_height, .. }, records) = Network(&*self.chain).query_many(&[query]).await?;
+            let record = records[0];
             let is_good = {
                 let mut state = self.state.lock();
                 let is_behind = state.height < read_at_height;
                 let Some(log) = state.volumes.get_mut(&volume) else { continue };
-                if is_behind && !log.is_broken && log.stripe_count() < record.stripeCount {
+                if is_behind && !log.is_broken && log.stripe_count() < record.stripe_count {
                     self.unchecked.insert(volume);
                     continue;
                 }
-                let is_same = log.stripe_count() == record.stripeCount && log.frontier.root() == record.stripesRoot;
+                let is_same = log.stripe_count() == record.stripe_count && log.frontier.root() == record.root;
                 log.is_broken = log.is_broken || !is_same;
                 !log.is_broken
             };
@@ -214,15 +277,15 @@ impl Follower {
     }
 
     /// Lets staged fragments go that nobody has committed and nobody may commit any more.
-    async fn sweep(&mut self, head: &Head) -> Result<(), FollowError> {
+    async fn sweep(&mut self) -> Result<(), FollowError> {
         let accounts = self.state.lock().staging.accounts();
-        let call = |account: &Account| IVolumes::leaseOfCall { territory: account.territory, volume: account.volume };
-        let calls: Vec<_> = accounts.iter().map(call).collect();
-        let leases = Network(&*self.chain).read_many(VOLUMES, &calls).await?;
+        let query = |account: &Account| LeaseQuery { territory: account.territory, volume: account.volume };
+        let queries: Vec<_> = accounts.iter().map(query).collect();
+        let (read_at, leases) = Network(&*self.chain).query_many(&queries).await?;
         let over: BTreeSet<Account> = accounts
             .into_iter()
             .zip(leases)
-            .filter(|(_, lease)| lease.untilMs < head.timestamp_ms)
+            .filter(|(_, lease)| lease.until_ms < read_at.timestamp_ms)
             .map(|(account, _)| account)
             .collect();
         loop {
@@ -252,7 +315,7 @@ fn invalid(error: alloy_sol_types::Error) -> ChainError {
 }
 
 /// The seat of `miner` in a new volume, if it has one.
-fn read_formed(entry: &LogEntry, miner: u32) -> Result<Option<(u32, Event)>, ChainError> {
+fn read_formed(entry: &LogEntry, miner: u32) -> Result<Option<Event>, ChainError> {
     let formed = Formed::decode_log(&entry.log).map_err(invalid)?.data;
     let Some(seat) = formed.miners.iter().position(|member| *member == miner) else { return Ok(None) };
     let profile = [Profile::Devnet, Profile::Standard, Profile::Wide]
@@ -262,7 +325,7 @@ fn read_formed(entry: &LogEntry, miner: u32) -> Result<Option<(u32, Event)>, Cha
         return Err(ChainError::Invalid(format!("volume {} has {} members", formed.volume, formed.miners.len())));
     };
     let (volume, seat) = (formed.volume, seat as u16);
-    Ok(Some((volume, Event::Formed { volume, seat, profile })))
+    Ok(Some(Event::Formed { volume, seat, profile }))
 }
 
 pub(crate) fn read_leaf(appended: &Appended) -> StripeLeaf {

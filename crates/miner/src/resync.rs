@@ -14,6 +14,7 @@ use transport::{LeavesQuery, limits::LEAVES_MAX};
 use types::{
     Endpoint, StripeLeaf,
     abi::{IVolumes::Appended, VOLUMES},
+    layout::volumes::Log,
     merkle::Frontier,
 };
 
@@ -25,14 +26,16 @@ const LEAVES_PER_UPDATE: usize = 1024;
 impl Follower {
     /// Reads the log anew; it stays broken if nobody has one that makes the chain's root.
     pub(crate) async fn resync(&mut self, volume: u32) -> Result<(), FollowError> {
-        let record = Network(&*self.chain).volume_with_members(volume).await?;
+        let network = Network(&*self.chain);
+        let record = network.volume_with_members(volume).await?;
+        let log = network.log(volume, record.stripe_count).await?;
         let height = self.state.lock().height;
-        let leaves = match self.leaves_of_events(&record).await {
+        let leaves = match self.leaves_of_events(volume, &log).await {
             Ok(Some(leaves)) => Some(leaves),
-            Ok(None) => self.leaves_of_members(&record).await,
+            Ok(None) => self.leaves_of_members(&record, &log).await,
             Err(error) => {
                 tracing::warn!(%error, volume, "the node does not tell the log");
-                self.leaves_of_members(&record).await
+                self.leaves_of_members(&record, &log).await
             }
         };
         let Some(leaves) = leaves else {
@@ -42,40 +45,40 @@ impl Follower {
         self.replace_log(volume, &leaves).await
     }
 
-    async fn leaves_of_events(&self, record: &OpenVolume) -> Result<Option<Vec<StripeLeaf>>, ChainError> {
-        let volume = B256::left_padding_from(&record.id.to_be_bytes());
+    async fn leaves_of_events(&self, volume: u32, log: &Log) -> Result<Option<Vec<StripeLeaf>>, ChainError> {
+        let volume = B256::left_padding_from(&volume.to_be_bytes());
         let topics = [Some(vec![Appended::SIGNATURE_HASH]), Some(vec![volume]), None, None];
         let entries = self.chain.logs(LogFilter { from: 1, to: None, address: VOLUMES, topics }).await?;
         let leaves = entries.iter().map(|entry| Appended::decode_log(&entry.log).map(|log| read_leaf(&log.data)));
-        let leaves: Result<Vec<_>, _> = leaves.take(record.stripe_count as usize).collect();
+        let leaves: Result<Vec<_>, _> = leaves.take(log.stripe_count as usize).collect();
         let leaves = leaves.map_err(|error| ChainError::Invalid(error.to_string()))?;
-        Ok(makes_root(&leaves, record).then_some(leaves))
+        Ok(makes_root(&leaves, log).then_some(leaves))
     }
 
-    async fn leaves_of_members(&self, record: &OpenVolume) -> Option<Vec<StripeLeaf>> {
+    async fn leaves_of_members(&self, record: &OpenVolume, log: &Log) -> Option<Vec<StripeLeaf>> {
         let own = self.state.lock().miner;
         for member in record.members.iter().filter(|member| member.miner != own) {
             let Some(endpoint) = &member.endpoint else { continue };
-            if let Some(leaves) = self.leaves_of_member(endpoint, record).await {
+            if let Some(leaves) = self.leaves_of_member(endpoint, record.id, log).await {
                 return Some(leaves);
             }
         }
         None
     }
 
-    async fn leaves_of_member(&self, endpoint: &Endpoint, record: &OpenVolume) -> Option<Vec<StripeLeaf>> {
+    async fn leaves_of_member(&self, endpoint: &Endpoint, volume: u32, log: &Log) -> Option<Vec<StripeLeaf>> {
         let mut leaves = Vec::new();
-        while leaves.len() < record.stripe_count as usize {
+        while leaves.len() < log.stripe_count as usize {
             let from = leaves.len() as u32;
-            let limit = LEAVES_MAX.min(record.stripe_count - from);
-            let query = LeavesQuery { volume: record.id, from, limit };
+            let limit = LEAVES_MAX.min(log.stripe_count - from);
+            let query = LeavesQuery { volume, from, limit };
             let page = self.transport.leaves(endpoint, query, LEAVES_TIMEOUT).await.ok()?;
             if page.is_empty() || page.len() > limit as usize {
                 return None;
             }
             leaves.extend(page);
         }
-        makes_root(&leaves, record).then_some(leaves)
+        makes_root(&leaves, log).then_some(leaves)
     }
 
     /// Puts a log in the place of the broken one, and compares the fragments here with it.
@@ -118,8 +121,8 @@ impl Follower {
         kept: &mut Vec<FragmentKey>,
     ) -> Result<(), ChainError> {
         let keys = missing.iter().map(|(key, _)| *key).chain(kept.iter().copied());
-        let calls: Vec<_> = keys.map(position_call).collect();
-        let positions = Network(&*self.chain).read_many(VOLUMES, &calls).await?;
+        let places: Vec<_> = keys.map(|key| (key.volume, key.segment)).collect();
+        let positions = Network(&*self.chain).positions(&places).await?;
         let (of_missing, of_kept) = positions.split_at(missing.len());
         let mut of_missing = of_missing.iter();
         // A position is one more than the index of the live stripe.
@@ -130,12 +133,8 @@ impl Follower {
     }
 }
 
-fn position_call(key: FragmentKey) -> types::abi::IVolumes::positionOfCall {
-    types::abi::IVolumes::positionOfCall { volume: key.volume, segment: key.segment }
-}
-
-fn makes_root(leaves: &[StripeLeaf], record: &OpenVolume) -> bool {
+fn makes_root(leaves: &[StripeLeaf], log: &Log) -> bool {
     let mut frontier = Frontier::default();
     let pushed = leaves.iter().all(|leaf| frontier.push(&leaf.hash()).is_ok());
-    pushed && frontier.count() == u64::from(record.stripe_count) && frontier.root() == record.stripes_root
+    pushed && frontier.count() == u64::from(log.stripe_count) && frontier.root() == log.root
 }

@@ -99,7 +99,7 @@ async fn try_set_up(
     let network = Network(&**chain);
     let spec = chain.spec().await?;
     let endpoint = config.endpoint.encode();
-    let mut miner = miner_of(&network, sender).await?;
+    let mut miner = network.miner_of(sender.address()).await?;
     if miner == 0 {
         let operator = sender.address();
         let call = IMiners::registerCall {
@@ -109,7 +109,11 @@ async fn try_set_up(
             region: region(&config.region)?,
         };
         sender.call(MINERS, U256::ZERO, &call).await?;
-        miner = miner_of(&network, sender).await?;
+        miner = network.miner_of(sender.address()).await?;
+        if miner == 0 {
+            // Another node may be a block behind: it is looked at again.
+            return Err(ChainError::Invalid("the registration is not in the state yet".into()).into());
+        }
         tracing::info!(miner, %operator, "registered");
     }
     let record = network.miner(miner).await?;
@@ -129,14 +133,6 @@ async fn try_set_up(
         lots -= now;
     }
     Ok(miner)
-}
-
-/// The operator's miner, or zero.
-async fn miner_of(network: &Network<'_>, sender: &Sender) -> Result<u32, ChainError> {
-    match network.miner_of(sender.address()).await {
-        Err(ChainError::Reverted { .. }) => Ok(0),
-        answer => answer,
-    }
 }
 
 fn region(code: &str) -> Result<FixedBytes<6>, SetupError> {

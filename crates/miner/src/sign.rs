@@ -4,6 +4,7 @@ use crate::{
     service::{MinerService, chain_refusal, refuse, store_refusal},
     staging::MARGIN_BLOCKS,
 };
+use client::chain::Network;
 use store::{Change, FragmentKey};
 use transport::{
     Refusal,
@@ -39,7 +40,7 @@ impl MinerService {
     }
 
     async fn check_expiry(&self, expires_at_height: u64) -> Result<(), Refusal> {
-        let height = self.chain.head().await.map_err(chain_refusal)?.height;
+        let height = Network(&*self.chain).stamp().await.map_err(chain_refusal)?.height;
         let last = height.saturating_add(self.spec.storage.receipt_expiry_max_blocks);
         if expires_at_height <= height || expires_at_height > last {
             return refuse(InvalidExpiry, format!("a receipt must expire between {} and {last}", height + 1));

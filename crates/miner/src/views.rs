@@ -6,6 +6,7 @@ use client::chain::{ChainApi, ChainError, Network};
 use parking_lot::Mutex;
 use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 use tokio::time::Instant;
+pub(crate) use types::layout::volumes::Lease;
 use types::permit::{self, Permit};
 
 /// How long an answer may be used.
@@ -18,13 +19,6 @@ const ENTRIES_MAX: usize = 4096;
 pub(crate) enum Freshness {
     Remembered,
     New,
-}
-
-/// A territory's lease on a volume.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lease {
-    pub(crate) column_bytes: u64,
-    pub(crate) until_ms: u64,
 }
 
 struct Memory<K, V>(Mutex<HashMap<K, (Instant, V)>>);
@@ -85,7 +79,6 @@ impl Views {
             return Ok(lease);
         }
         let lease = Network(&*self.chain).lease(account.territory, account.volume).await?;
-        let lease = Lease { column_bytes: lease.columnBytes, until_ms: lease.untilMs };
         Ok(self.leases.learn((account, moves), lease))
     }
 

@@ -4,7 +4,7 @@ use crate::{
     Checked, Ledger, Module, PUBLIC_POLICY, Result,
     call::{decode, decode_internal, mutate, view},
     internal::IBucketRoots::{self, IBucketRootsCalls as Internal},
-    layout, packed,
+    layout,
     storage::{Array, Layout, Mapping, Slot},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -14,32 +14,12 @@ use types::{
         ITerritories, Root, RootUpdate, SEALED_NAME_BYTES_MAX, TERRITORIES, VOLUMES, WRITERS_MAX,
     },
     bucket::bucket_id,
+    layout::buckets::{Deed, State},
     spec::StorageSpec,
 };
 
 /// Flag: content keys stand in the index, anyone may read.
 pub const PUBLIC_FLAG: u8 = 1;
-
-packed! {
-    struct Deed {
-        owner: Address,
-        territory: u64,
-        policy: u32,
-    }
-}
-
-packed! {
-    /// How the bucket is kept, and the short fields of its root.
-    struct State {
-        profile: u8,
-        flags: u8,
-        version: u64,
-        writer_count: u8,
-        root_volume: u32,
-        root_offset: u64,
-        root_length: u32,
-    }
-}
 
 layout! {
     struct Record {

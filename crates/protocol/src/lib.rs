@@ -36,7 +36,7 @@ pub use call::Module;
 pub use internal::SYSTEM;
 pub use ledger::{BlockFacts, Error, Fault, Ledger, Result, hash_gas, words};
 pub(crate) use math::Checked;
-pub(crate) use storage::{layout, packed};
+pub(crate) use storage::layout;
 /// Reverts that every module may answer with.
 pub use types::abi::IModule as errors;
 

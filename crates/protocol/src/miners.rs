@@ -25,10 +25,11 @@ use types::{
     spec::StorageSpec,
 };
 
+/// Longest encoded endpoint that the registry takes.
+pub use types::layout::miners::ENDPOINT_BYTES_MAX;
+
 /// Most lots that one call pledges.
 pub const PLEDGE_LOTS_MAX: u32 = 256;
-/// Longest encoded endpoint that the registry takes.
-pub const ENDPOINT_BYTES_MAX: usize = 256;
 /// Gas of checking a receipt key and the proof of its possession.
 pub const POSSESSION_GAS: u64 = 200_000;
 

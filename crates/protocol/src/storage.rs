@@ -1,21 +1,21 @@
 //! View a module's storage by type, laid out as Solidity lays out the same declarations.
 //!
-//! [`packed!`] declares a struct of one slot, [`layout!`] one of several. The first field
-//! takes the lowest slot, and within a slot the low-order bytes.
+//! [`packed!`](types::packed) declares a struct of one slot, [`layout!`] one of several. The first field
+//! takes the lowest slot, and within a slot the low-order bytes. Readers without a ledger have `types::layout`.
 
 mod array;
 mod bitmap;
 mod bytes;
-mod value;
 
 pub use array::{Array, U32Array, U32List};
 pub use bitmap::Bitmap;
 pub use bytes::ByteString;
-pub use value::{MapKey, Scalar, Word};
 
 use crate::{Fault, Ledger};
 use alloy_primitives::U256;
 use std::marker::PhantomData;
+use types::layout::offset;
+pub use types::layout::word::{MapKey, Word};
 
 /// Storage that begins at a slot, and the number of slots it takes there.
 pub trait Layout {
@@ -91,36 +91,6 @@ impl<K, V> Layout for Mapping<K, V> {
     }
 }
 
-/// The slot `index` after `base`.
-fn offset(base: U256, index: u64) -> U256 {
-    // Solidity's slot numbers wrap as well.
-    base.wrapping_add(U256::from(index))
-}
-
-/// Declares a struct that fits one slot; the first field takes the low-order bytes, as in Solidity.
-macro_rules! packed {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        $vis struct $name { $($(#[$doc])* pub $field: $type,)* }
-
-        const _: () = assert!(0 $(+ <$type as $crate::storage::Scalar>::BYTES)* <= 32, "wider than a slot");
-
-        impl $crate::storage::Word for $name {
-            fn encode(self) -> ::alloy_primitives::U256 {
-                let mut writer = $crate::storage::Writer::default();
-                $(writer.put(self.$field);)*
-                writer.finish()
-            }
-
-            fn decode(word: ::alloy_primitives::U256) -> Self {
-                let mut reader = $crate::storage::Reader::new(word);
-                Self { $($field: reader.take(),)* }
-            }
-        }
-    };
-}
-
 /// Declares storage of several slots: fields take consecutive ones.
 macro_rules! layout {
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
@@ -139,45 +109,7 @@ macro_rules! layout {
     };
 }
 
-pub(crate) use {layout, packed};
-
-/// Packs scalars into a word, from the low-order byte up.
-#[derive(Debug, Default)]
-pub struct Writer {
-    word: U256,
-    bits: usize,
-}
-
-impl Writer {
-    /// Puts `value` above what is there.
-    pub fn put<T: Scalar>(&mut self, value: T) {
-        self.word |= value.to_word().wrapping_shl(self.bits);
-        self.bits = self.bits.saturating_add(T::BITS);
-    }
-
-    /// The word.
-    pub fn finish(self) -> U256 {
-        self.word
-    }
-}
-
-/// Takes scalars out of a word, from the low-order byte up.
-#[derive(Debug)]
-pub struct Reader(U256);
-
-impl Reader {
-    /// Starts at the low-order byte of `word`.
-    pub fn new(word: U256) -> Self {
-        Self(word)
-    }
-
-    /// The next scalar.
-    pub fn take<T: Scalar>(&mut self) -> T {
-        let value = T::from_word(self.0);
-        self.0 = self.0.wrapping_shr(T::BITS);
-        value
-    }
-}
+pub(crate) use layout;
 
 /// Hands out consecutive slots.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use crate::{
     Checked, Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
     internal::ITerritoryAccounts::{self, ITerritoryAccountsCalls as Internal},
-    layout, packed,
+    layout,
     storage::{Layout, Mapping, Slot},
 };
 use alloy_primitives::{Address, Bytes, U256};
@@ -13,6 +13,7 @@ use types::{
         ITerritories::{self, ITerritoriesCalls as Calls},
         VOLUMES,
     },
+    layout::territories::{Quota, Title},
     spec::StorageSpec,
 };
 
@@ -20,23 +21,6 @@ use types::{
 pub const DAY_MS: u64 = 24 * 3_600_000;
 /// Furthest that a territory may be paid ahead.
 pub const PAID_AHEAD_MAX_MS: u64 = 3_650 * DAY_MS;
-
-packed! {
-    /// Who owns a territory, and until when.
-    struct Title {
-        owner: Address,
-        paid_until_ms: u64,
-    }
-}
-
-packed! {
-    /// A territory's bytes: `used + leased <= bought`.
-    struct Quota {
-        bought: u64,
-        used: u64,
-        leased: u64,
-    }
-}
 
 layout! {
     struct Record {

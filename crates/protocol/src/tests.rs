@@ -1,5 +1,6 @@
 //! Drive all modules together with anything.
 
+mod layout;
 mod vectors;
 
 use crate::{fixture::*, memory::Request, territories::DAY_MS};

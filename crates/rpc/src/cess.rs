@@ -18,7 +18,7 @@ use types::{ChainSpec, proof::StateProof, state::StateKey};
 /// Most entries of a page.
 pub(crate) const PAGE_MAX: u32 = 256;
 /// Most entries of a proof.
-const PROOF_KEYS_MAX: usize = 64;
+const PROOF_KEYS_MAX: usize = 256;
 
 /// Where the chain is, and who makes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ pub mod bucket;
 pub mod endpoint;
 pub mod hash;
 pub mod header;
+pub mod layout;
 pub mod merkle;
 pub mod permit;
 pub mod proof;

@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::description::{FILE_NAME, write_whole};
-use crate::cli::{DevnetChoice, Globals};
+use crate::{
+    cli::{DevnetChoice, Globals},
+    config,
+};
+use types::ChainSpec;
 
 /// A devnet's folder; the path is absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +72,12 @@ impl Folder {
     /// The chain's specification.
     pub fn genesis(&self) -> PathBuf {
         self.0.join("genesis.toml")
+    }
+
+    /// What the specification says.
+    pub fn spec(&self) -> Result<ChainSpec> {
+        let path = self.genesis();
+        ChainSpec::from_toml(&config::read_text(&path)?).with_context(|| path.display().to_string())
     }
 
     /// The file whose lock the supervisor holds while it lives.

@@ -143,6 +143,7 @@ fn write_miner(folder: &Folder, size: Size, first: u16, index: u16, nodes: &[Str
     nodes.rotate_left(usize::from(index % size.validators));
     let config = MinerFile {
         nodes,
+        genesis: Some(PathBuf::from("../genesis.toml")),
         data: PathBuf::from("data"),
         listen: size.miner_port(index, first),
         tcp: true,

@@ -5,13 +5,14 @@ use super::{
     description::{Description, Kind, Role},
 };
 use anyhow::{Result, bail};
-use client::chain::{ChainApi, Network, RpcChain, RpcOptions};
+use client::chain::{ChainApi, Network, RpcChain, RpcOptions, Trust};
 use protocol::PUBLIC_POLICY;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
 };
+use types::ChainSpec;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -21,8 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const ROLE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits for the whole network; every step is told to `phase`.
-pub async fn wait(description: Description, phase: &watch::Sender<Reply>) -> Result<()> {
-    let validators: Vec<RpcChain> = description.rpc_urls().into_iter().map(node).collect::<Result<_>>()?;
+pub async fn wait(description: Description, spec: ChainSpec, phase: &watch::Sender<Reply>) -> Result<()> {
+    let trust = Arc::new(Trust::new(Arc::new(spec))?);
+    let trusting = |url| Ok(node(url)?.with_trust(trust.clone()));
+    let validators: Vec<RpcChain> = description.rpc_urls().into_iter().map(trusting).collect::<Result<_>>()?;
     let miners = description.roles.iter().filter(|role| role.kind == Kind::Miner).count() as u64;
 
     let mut answering = Progress::new("validators answer", validators.len() as u64, phase);

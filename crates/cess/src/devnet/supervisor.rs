@@ -70,7 +70,7 @@ impl Network {
         for name in &names {
             self.start_role(name)?;
         }
-        let mut readiness = Box::pin(ready::wait(self.description.clone(), phase));
+        let mut readiness = Box::pin(ready::wait(self.description.clone(), self.folder.spec()?, phase));
         let mut starting = true;
         loop {
             tokio::select! {

@@ -18,6 +18,9 @@ use zeroize::Zeroizing;
 pub struct MinerFile {
     /// Nodes to ask, by the URLs of their RPC; the next one is asked when one does not answer.
     pub nodes: Vec<String>,
+    /// The chain's specification; without one, what the first node says is kept in `data` and believed from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis: Option<PathBuf>,
     /// Folder of everything it keeps.
     pub data: PathBuf,
     /// Where it listens for peers, UDP and TCP.

@@ -6,6 +6,7 @@ use crate::config::example;
 fn complete() -> MinerFile {
     MinerFile {
         nodes: vec!["http://127.0.0.1:8545".into(), "https://rpc.example.org".into()],
+        genesis: Some("genesis.toml".into()),
         data: "data".into(),
         listen: "0.0.0.0:26800".parse().unwrap(),
         tcp: true,
@@ -26,6 +27,11 @@ fn example_is_as_documented() {
         &complete(),
         &[
             ("nodes", "Nodes to ask, by the URLs of their RPC; the next one is asked when one does not answer."),
+            (
+                "genesis",
+                "Optional: the chain's specification, whose committee is believed. Without it, what the node that \
+                 answers first says is kept in the data folder and believed from then on.",
+            ),
             (
                 "data",
                 "Folder of everything it keeps: fragments, their index, and miner.key, the secret of its own keys.",

@@ -4,3 +4,4 @@ mod command_line;
 mod harness;
 mod network;
 mod objects;
+mod proofs;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     Keys,
-    chain::{AccountState, Head, LogEntry, LogFilter, MemoryChain},
+    chain::{AccountState, Head, LogEntry, LogFilter, MemoryChain, Proved},
 };
 use async_trait::async_trait;
 use std::{
@@ -11,7 +11,6 @@ use std::{
 use types::{
     ChainSpec,
     abi::{ITerritories, TERRITORIES},
-    proof::StateProof,
     spec::{Allocation, StorageSpec},
     state::StateKey,
 };
@@ -123,8 +122,8 @@ impl ChainApi for Forgetful {
     async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError> {
         self.chain.receipt(hash).await
     }
-    async fn proof(&self, keys: &[StateKey]) -> Result<StateProof, ChainError> {
-        self.chain.proof(keys).await
+    async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
+        self.chain.state(keys).await
     }
 }
 

@@ -1,9 +1,9 @@
 //! Run the protocol's modules in this process in place of a chain: for tests and simulation.
 //!
 //! Every transaction makes a block at once; while nothing is sent, somebody who waits makes one each heartbeat. There
-//! are no fees, no contracts and no proofs.
+//! are no fees, no contracts and no proofs: it is its own authority.
 
-use super::{AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, TransactionReceipt};
+use super::{AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, Proved, TransactionReceipt};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use async_trait::async_trait;
@@ -19,7 +19,11 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
-use types::{Beacon, ChainSpec, Transaction, abi::MODULES, proof::StateProof, state::StateKey};
+use types::{
+    Beacon, ChainSpec, Transaction,
+    abi::MODULES,
+    state::{Account, StateKey, encode_slot},
+};
 
 /// Gas of a transaction that does nothing.
 const INTRINSIC_GAS: u64 = 21_000;
@@ -260,7 +264,18 @@ impl ChainApi for MemoryChain {
         Ok(self.state.lock().receipts.get(&hash).cloned())
     }
 
-    async fn proof(&self, _: &[StateKey]) -> Result<StateProof, ChainError> {
-        Err(refuse("a chain in memory proves nothing"))
+    async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
+        let state = self.state.lock();
+        let value = |key: &StateKey| match key {
+            StateKey::Account(address) => {
+                let nonce = state.nonces.get(address).copied().unwrap_or_default();
+                let account = Account { nonce, balance: state.world.balance(*address), ..Account::default() };
+                (!account.is_empty()).then(|| account.encode())
+            }
+            StateKey::Slot(address, slot) => state.world.storage.get(&(*address, *slot)).copied().map(encode_slot),
+        };
+        let block = &state.world.block;
+        let values = keys.iter().map(value).collect();
+        Ok(Proved { height: block.height, timestamp_ms: block.timestamp_ms, values })
     }
 }

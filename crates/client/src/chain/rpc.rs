@@ -1,6 +1,9 @@
 //! Ask a node over JSON-RPC: time limits, retries of reads, and errors that say what happened.
 
-use super::{AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, TransactionReceipt};
+use super::{
+    AccountState, CallRequest, ChainApi, ChainError, Distrust, Head, LogEntry, LogFilter, Proved, STATE_KEYS_MAX,
+    TransactionReceipt, Trust,
+};
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, U64, U256, keccak256};
 use async_trait::async_trait;
 use jsonrpsee::{
@@ -13,13 +16,15 @@ use jsonrpsee::{
     types::ErrorObject,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{sync::Arc, time::Duration};
-use tokio::sync::{Mutex, OnceCell};
-use types::{
-    ChainSpec, Header,
-    proof::StateProof,
-    state::{StateKey, Value},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
+use tokio::sync::OnceCell;
+use types::{ChainSpec, proof::StateProof, state::StateKey};
 
 /// Most calls in one JSON-RPC batch.
 const BATCH_CALLS_MAX: usize = 50;
@@ -30,11 +35,10 @@ const LOG_BLOCKS_MAX: u64 = 10_000;
 /// How long one long poll for a block waits.
 const POLL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Checks what a node claims about the state against the committee's signature.
-pub trait Verifier: Send + Sync {
-    /// The proved header and the values of the entries, or why the proof does not count.
-    fn verify(&self, proof: &StateProof) -> Result<(Header, Vec<Option<Value>>), String>;
-}
+/// How often a node is asked again whose proof is older than what it said before.
+const BEHIND_ATTEMPTS: u32 = 10;
+/// Pause before that.
+const BEHIND_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long to wait and how often to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +63,9 @@ pub struct RpcChain {
     client: HttpClient,
     options: RpcOptions,
     spec: OnceCell<Arc<ChainSpec>>,
-    verifier: Option<Arc<dyn Verifier>>,
-    /// Height of the newest proof that was verified: an older one is a replay.
-    proved_height: Mutex<u64>,
+    trust: Option<Arc<Trust>>,
+    /// The greatest height that this node spoke of: its proofs have to be as new.
+    told_height: AtomicU64,
 }
 
 #[derive(Deserialize)]
@@ -147,14 +151,14 @@ impl RpcChain {
             client,
             options,
             spec: OnceCell::new(),
-            verifier: None,
-            proved_height: Mutex::new(0),
+            trust: None,
+            told_height: AtomicU64::new(0),
         })
     }
 
-    /// Believes no proof of this node that `verifier` does not confirm.
-    pub fn with_verifier(mut self, verifier: Arc<dyn Verifier>) -> Self {
-        self.verifier = Some(verifier);
+    /// Reads the state as far as `trust` confirms it; without it, nothing of the state is read from this node.
+    pub fn with_trust(mut self, trust: Arc<Trust>) -> Self {
+        self.trust = Some(trust);
         self
     }
 
@@ -212,6 +216,7 @@ impl RpcChain {
             Some(fee) => fee,
             None => self.read::<RpcBlock>("eth_getBlockByNumber", rpc_params!["latest", false]).await?.base_fee_per_gas,
         };
+        self.tell(status.height.to());
         Ok(Head {
             height: status.height.to(),
             hash: status.hash,
@@ -234,24 +239,29 @@ impl RpcChain {
         answers.into_iter().map(|answer| answer.map_err(|error| rpc_error(&error))).collect()
     }
 
-    async fn check_proof(&self, keys: &[StateKey], proof: &StateProof) -> Result<(), ChainError> {
-        if !proof.entries.iter().map(|entry| entry.key()).eq(keys.iter().copied()) {
-            return Err(ChainError::Invalid("the proof is of other entries".into()));
-        }
-        let Some(verifier) = &self.verifier else { return Ok(()) };
-        let (header, _) = verifier.verify(proof).map_err(ChainError::Invalid)?;
-        let mut proved_height = self.proved_height.lock().await;
-        if header.height < *proved_height {
-            return Err(ChainError::Invalid(format!("height {} after {}", header.height, *proved_height)));
-        }
-        *proved_height = header.height;
-        Ok(())
+    fn unverified(&self, reason: impl ToString) -> ChainError {
+        ChainError::Unverified { node: self.node.clone(), reason: reason.to_string() }
+    }
+
+    fn tell(&self, height: u64) {
+        self.told_height.fetch_max(height, Ordering::Relaxed);
+    }
+
+    /// Asks for a proof once; whatever the node answers but a proof proves nothing.
+    async fn proof(&self, asked: &[RpcStateKey]) -> Result<StateProof, ChainError> {
+        self.read("cess_getProof", rpc_params![asked]).await.map_err(|error| match error {
+            ChainError::Unreachable { .. } => error,
+            other => self.unverified(other),
+        })
     }
 }
 
 #[async_trait]
 impl ChainApi for RpcChain {
     async fn spec(&self) -> Result<Arc<ChainSpec>, ChainError> {
+        if let Some(trust) = &self.trust {
+            return Ok(trust.spec().clone());
+        }
         let ask = || async { self.read::<ChainSpec>("cess_spec", rpc_params![]).await.map(Arc::new) };
         self.spec.get_or_try_init(ask).await.cloned()
     }
@@ -336,6 +346,7 @@ impl ChainApi for RpcChain {
     async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError> {
         let receipt: Option<RpcReceipt> = self.read("eth_getTransactionReceipt", rpc_params![hash]).await?;
         let Some(receipt) = receipt else { return Ok(None) };
+        self.tell(receipt.block_number.to());
         let logs = receipt.logs.into_iter().map(|log| Ok(log.entry()?.log)).collect::<Result<_, _>>()?;
         Ok(Some(TransactionReceipt {
             transaction_hash: receipt.transaction_hash,
@@ -346,17 +357,34 @@ impl ChainApi for RpcChain {
         }))
     }
 
-    async fn proof(&self, keys: &[StateKey]) -> Result<StateProof, ChainError> {
-        let asked: Vec<_> = keys
-            .iter()
-            .map(|key| match key {
-                StateKey::Account(address) => RpcStateKey { address: *address, slot: None },
-                StateKey::Slot(address, slot) => RpcStateKey { address: *address, slot: Some(*slot) },
-            })
-            .collect();
-        let proof = self.read("cess_getProof", rpc_params![asked]).await?;
-        self.check_proof(keys, &proof).await?;
-        Ok(proof)
+    async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
+        let Some(trust) = &self.trust else { return Err(self.unverified("the committee's key is not known")) };
+        if keys.len() > STATE_KEYS_MAX {
+            return Err(ChainError::Invalid(format!("{} entries at once, of {STATE_KEYS_MAX}", keys.len())));
+        }
+        let asked: Vec<_> = keys.iter().map(RpcStateKey::from).collect();
+        // What is seen from now on may be newer than the answer.
+        let since_height = trust.height().max(self.told_height.load(Ordering::Relaxed));
+        let mut attempt = 1;
+        loop {
+            let proof = self.proof(&asked).await?;
+            match trust.check(keys, &proof, since_height) {
+                Ok(proved) => return Ok(proved),
+                // A block is known for a moment before its certificate is.
+                Err(Distrust::Behind { .. }) if attempt < BEHIND_ATTEMPTS => tokio::time::sleep(BEHIND_PAUSE).await,
+                Err(error) => return Err(self.unverified(error)),
+            }
+            attempt += 1;
+        }
+    }
+}
+
+impl From<&StateKey> for RpcStateKey {
+    fn from(key: &StateKey) -> Self {
+        match *key {
+            StateKey::Account(address) => Self { address, slot: None },
+            StateKey::Slot(address, slot) => Self { address, slot: Some(slot) },
+        }
     }
 }
 

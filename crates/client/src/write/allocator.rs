@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, Notify, futures::Notified};
 use types::{
     Profile,
     abi::{ITerritories, IVolumes, TERRITORIES, VOLUMES},
+    layout::volumes::LeaseQuery,
     spec::StorageSpec,
 };
 
@@ -344,12 +345,12 @@ impl Allocator {
         let network = Network(&**self.sender.chain());
         let territory = self.territory;
         let volumes = 1..=network.volume_count().await?;
-        let calls: Vec<_> = volumes.map(|volume| IVolumes::leaseOfCall { territory, volume }).collect();
-        let leases = network.read_many(VOLUMES, &calls).await?;
+        let queries: Vec<_> = volumes.map(|volume| LeaseQuery { territory, volume }).collect();
+        let (_, leases) = network.query_many(&queries).await?;
         let mut ended = false;
-        for (IVolumes::leaseOfCall { volume, .. }, lease) in calls.into_iter().zip(leases) {
+        for (LeaseQuery { volume, .. }, lease) in queries.into_iter().zip(leases) {
             let is_open = state.slots.get(&volume).is_some_and(|slot| slot.open);
-            if lease.columnBytes == 0 || (lease.untilMs > head.timestamp_ms && is_open) {
+            if lease.column_bytes == 0 || (lease.until_ms > head.timestamp_ms && is_open) {
                 continue;
             }
             match self.sender.call(VOLUMES, U256::ZERO, &IVolumes::endLeaseCall { territory, volume }).await {
@@ -372,20 +373,22 @@ impl Allocator {
         let open: BTreeSet<u32> = network.open_volumes(self.policy).await?.into_iter().collect();
         state.slots.retain(|id, slot| open.contains(id) || slot.assigned_bytes > 0);
         state.slots.values_mut().for_each(|slot| slot.open = false);
-        for id in open {
-            let volume = self.directory.refresh(id).await?;
-            if volume.profile != self.profile || !volume.open {
+        let ids: Vec<u32> = open.into_iter().collect();
+        let leases: Vec<_> = ids.iter().map(|&volume| LeaseQuery { territory: self.territory, volume }).collect();
+        let (volumes, (_, leases)) = futures::try_join!(self.directory.refresh_all(&ids), network.query_many(&leases))?;
+        for (volume, lease) in volumes.into_iter().zip(leases) {
+            let id = volume.id;
+            if volume.profile != self.profile || volume.policy != self.policy || !volume.open {
                 continue;
             }
-            let lease = network.lease(self.territory, id).await?;
             let before = state.slots.get(&id);
             let assigned_bytes = before.map_or(0, |slot| slot.assigned_bytes);
             let slot = Slot {
                 open: true,
                 column_bytes: volume.column_bytes,
                 assigned_bytes,
-                lease_left_bytes: lease.columnBytes.saturating_sub(assigned_bytes),
-                lease_until_ms: lease.untilMs,
+                lease_left_bytes: lease.column_bytes.saturating_sub(assigned_bytes),
+                lease_until_ms: lease.until_ms,
                 leased_at: before.and_then(|slot| slot.leased_at),
                 shunned_until: before.and_then(|slot| slot.shunned_until),
                 volume,

@@ -2,7 +2,7 @@
 
 use super::{Session, Staged, WriteError};
 use crate::{
-    SendError,
+    ChainError, SendError,
     chain::{Network, OpenVolume},
     index::SegmentRef,
     progress::{Event, Progress},
@@ -23,11 +23,14 @@ use types::{
         RootUpdate, Stripe, VOLUMES,
     },
     bls::verify_aggregate,
+    layout::{buckets::BucketQuery, volumes::SequenceQuery},
     receipt::{Receipt, batch_root},
 };
 
 /// Attempts at one commit, each after mending what the last one failed for.
 const ATTEMPTS_MAX: usize = 12;
+/// Looks at the state for a commit that another node has told of.
+const CONFIRM_ATTEMPTS: usize = 10;
 /// Most stripes of one transaction: about 10 of the 16 million gas that it may take.
 const TRANSACTION_STRIPES_MAX: usize = 256;
 
@@ -273,7 +276,37 @@ impl Session {
         };
         let call = IVolumes::commitCall { batches, roots: root.into_iter().cloned().collect() };
         let receipt = self.sender.call(VOLUMES, price, &call).await?;
+        self.confirm(&call, receipt.height).await?;
         Ok((receipt.transaction_hash, degraded))
+    }
+
+    /// Sees in the proved state that a commit has happened, at this height as the node says: a receipt proves nothing.
+    /// All of a commit happens or none of it, so one trace of it is enough.
+    async fn confirm(&self, call: &IVolumes::commitCall, height: u64) -> Result<(), ChainError> {
+        let chain = self.sender.chain();
+        let network = Network(&**chain);
+        for _ in 0..CONFIRM_ATTEMPTS {
+            let (read_at, happened) = match (call.batches.first(), call.roots.first()) {
+                (Some(&Batch { territory, sequence, .. }), _) => {
+                    let (read_at, used) = network.query_many(&[SequenceQuery { territory, sequence }]).await?;
+                    (read_at, used[0])
+                }
+                (None, Some(update)) => {
+                    let (read_at, records) = network.query_many(&[BucketQuery(update.bucket)]).await?;
+                    (read_at, records[0].as_ref().is_some_and(|record| record.version > update.expectedVersion))
+                }
+                (None, None) => return Ok(()),
+            };
+            if happened {
+                return Ok(());
+            }
+            if read_at.height >= height {
+                break;
+            }
+            // Another node answers, which does not have the block yet.
+            chain.wait_above(read_at.height).await?;
+        }
+        Err(ChainError::Invalid("a commit is said to have happened, and the state denies it".into()))
     }
 
     /// Removes what a commit failed for, if that can be done; whether a segment is elsewhere now.

@@ -1,3 +1,5 @@
+mod lies;
+
 use super::*;
 use crate::fixture::{
     DEADLINE, FRAGMENT_BYTES, Net, Segment, chain, config, keys, open, operator, peer, reason, signer, start,
@@ -6,12 +8,12 @@ use alloy_primitives::{B256, Bytes, U256};
 use async_trait::async_trait;
 use client::{
     Sender,
-    chain::{AccountState, CallRequest, Head, LogEntry, LogFilter, MemoryChain, Network, TransactionReceipt},
+    chain::{AccountState, CallRequest, Head, LogEntry, LogFilter, MemoryChain, Network, Proved, TransactionReceipt},
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::MemoryDisk;
 use transport::{MemoryNetwork, RefusalReason};
-use types::{ChainSpec, Endpoint, ReceiptKey, proof::StateProof, state::StateKey};
+use types::{ChainSpec, Endpoint, ReceiptKey, state::StateKey};
 
 const DAY_MS: u64 = 24 * 3_600_000;
 /// A write quorum without seat 0.
@@ -316,8 +318,8 @@ impl ChainApi for Forgetful {
         self.chain.receipt(hash).await
     }
 
-    async fn proof(&self, keys: &[StateKey]) -> Result<StateProof, ChainError> {
-        self.chain.proof(keys).await
+    async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
+        self.chain.state(keys).await
     }
 }
 

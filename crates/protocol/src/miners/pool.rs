@@ -10,13 +10,14 @@
 
 use super::record::Tally;
 use crate::{
-    Checked, Ledger, Result, layout, packed,
+    Checked, Ledger, Result, layout,
     storage::{Mapping, Slot},
 };
 use alloy_primitives::{B256, U256};
 use types::{
     abi::IMiners,
     hash::{derive, domain},
+    packed,
 };
 
 /// Most miners that may wait for a draw to end.

@@ -2,36 +2,12 @@
 
 use super::ENDPOINT_BYTES_MAX;
 use crate::{
-    Ledger, Result, layout, packed,
+    Ledger, Result, layout,
     storage::{ByteString, Slot},
 };
-use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
-use types::bls::PUBLIC_KEY_BYTES;
-
-packed! {
-    /// Who runs a miner, and where.
-    pub struct Identity {
-        operator: Address,
-        region: FixedBytes<6>,
-        retired: bool,
-    }
-}
-
-packed! {
-    /// A miner's lots. Its free ones are a list in the order in which they were pledged; new ones go to the end.
-    pub struct Tally {
-        /// In all, not counting withdrawn ones.
-        lots: u32,
-        /// In no volume.
-        free: u32,
-        /// What the pool counts of them; less than `free` while a draw keeps new ones waiting.
-        weight: u32,
-        /// Next free lot to be drawn.
-        first: u32,
-        /// Last free lot.
-        last: u32,
-    }
-}
+use alloy_primitives::{B256, Bytes, U256};
+pub use types::layout::miners::{Identity, Tally};
+use types::{bls::PUBLIC_KEY_BYTES, packed};
 
 packed! {
     /// A lot; free while it has no volume.

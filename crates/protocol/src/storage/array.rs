@@ -1,10 +1,13 @@
 //! Lay out arrays: whole slots, and packed `uint32`.
 
-use super::{Layout, Scalar, Slot, offset};
+use super::{Layout, Slot};
 use crate::{Error, Fault, Ledger, Result};
-use alloy_primitives::{U256, keccak256};
+use alloy_primitives::U256;
 use std::marker::PhantomData;
-use types::abi::IModule::Overflow;
+use types::{
+    abi::IModule::Overflow,
+    layout::{LANES, elements, lanes, offset},
+};
 
 /// `T[N]` where an element fills a slot or more.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +33,6 @@ impl<T: Layout, const N: usize> Layout for Array<T, N> {
         Self { base, element: PhantomData }
     }
 }
-
-/// Elements of `uint32` in a slot.
-const LANES: usize = 8;
 
 /// `uint32[N]`: eight elements in a slot.
 #[derive(Clone, Copy, Debug)]
@@ -107,16 +107,16 @@ impl U32List {
 
     fn get(&self, ledger: &mut dyn Ledger, position: u32) -> Result<u32> {
         let (slot, lane) = self.locate(ledger, position)?;
-        unpack(ledger.sload(slot)?).nth(lane).ok_or_else(|| Error::from(Overflow {}))
+        lanes(ledger.sload(slot)?).nth(lane).ok_or_else(|| Error::from(Overflow {}))
     }
 
     fn put(&self, ledger: &mut dyn Ledger, position: u32, element: u32) -> Result<()> {
         let (slot, lane) = self.locate(ledger, position)?;
-        let mut lanes: Vec<u32> = unpack(ledger.sload(slot)?).collect();
-        if let Some(place) = lanes.get_mut(lane) {
+        let mut all: Vec<u32> = lanes(ledger.sload(slot)?).collect();
+        if let Some(place) = all.get_mut(lane) {
             *place = element;
         }
-        Ok(ledger.sstore(slot, pack(&lanes))?)
+        Ok(ledger.sstore(slot, pack(&all))?)
     }
 
     fn locate(&self, ledger: &mut dyn Ledger, position: u32) -> Result<(U256, usize)> {
@@ -127,7 +127,7 @@ impl U32List {
 
     fn elements(&self, ledger: &mut dyn Ledger) -> std::result::Result<U256, Fault> {
         ledger.charge_hashes(1, 32)?;
-        Ok(keccak256(self.0.to_be_bytes::<32>()).into())
+        Ok(elements(self.0))
     }
 }
 
@@ -143,7 +143,7 @@ impl Layout for U32List {
 fn load(ledger: &mut dyn Ledger, base: U256, count: usize) -> std::result::Result<Vec<u32>, Fault> {
     let mut elements = Vec::with_capacity(count.min(1 << 10));
     for index in 0..count.div_ceil(LANES) {
-        elements.extend(unpack(ledger.sload(offset(base, index as u64))?));
+        elements.extend(lanes(ledger.sload(offset(base, index as u64))?));
     }
     elements.truncate(count);
     Ok(elements)
@@ -151,8 +151,4 @@ fn load(ledger: &mut dyn Ledger, base: U256, count: usize) -> std::result::Resul
 
 fn pack(lanes: &[u32]) -> U256 {
     lanes.iter().rev().fold(U256::ZERO, |word, lane| word.wrapping_shl(32) | U256::from(*lane))
-}
-
-fn unpack(word: U256) -> impl Iterator<Item = u32> {
-    (0..LANES).map(move |lane| u32::from_word(word.wrapping_shr(lane.saturating_mul(32))))
 }

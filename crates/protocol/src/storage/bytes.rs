@@ -1,9 +1,12 @@
 //! Lay out byte strings.
 
-use super::{Layout, offset};
+use super::Layout;
 use crate::{Ledger, Result};
-use alloy_primitives::{Bytes, U256, keccak256};
-use types::abi::IModule::Overflow;
+use alloy_primitives::{Bytes, U256};
+use types::{
+    abi::IModule::Overflow,
+    layout::{elements, offset},
+};
 
 /// Longest inline string.
 const INLINE_BYTES_MAX: usize = 31;
@@ -54,7 +57,7 @@ impl<const MAX: usize> ByteString<MAX> {
 
     fn start(&self, ledger: &mut dyn Ledger) -> Result<U256> {
         ledger.charge_hashes(1, 32)?;
-        Ok(keccak256(self.0.to_be_bytes::<32>()).into())
+        Ok(elements(self.0))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, address, b256, keccak256};
 use proptest::prelude::*;
 use std::sync::Mutex;
+use types::packed;
 
 const PLACE: Address = Address::repeat_byte(0xce);
 

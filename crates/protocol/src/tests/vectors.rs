@@ -1,33 +1,25 @@
 //! Hold what other languages must compute alike against `vectors/protocol.json`.
 
 use crate::{fixture::*, miners::Draw, volumes::REBUILD_FEE_DAYS};
-use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use serde_json::{Value, json};
 use std::path::Path;
 use types::{
     abi::{BUCKETS, IBuckets, ITerritories, IVolumes, MINERS, TERRITORIES, VOLUMES},
     bucket::bucket_id,
+    layout::{self, entry},
     segment::Profile,
     spec::StorageSpec,
 };
 
-/// Slot of `key` in the mapping at `base`.
-fn entry(key: B256, base: U256) -> U256 {
-    keccak256([key, B256::from(base)].concat()).into()
-}
-
-fn number(number: u64) -> B256 {
-    B256::from(U256::from(number))
-}
-
 /// The slots that readers prove, by what they hold.
 fn slots(net: &mut Net) -> Value {
     let bucket = bucket_id(ALICE, &B256::ZERO);
-    let territory = entry(number(1), U256::from(1));
-    let miner = entry(number(1), U256::from(2));
-    let volume = entry(number(1), U256::from(3));
-    let lease = entry(number(1), entry(number(1), U256::from(4)));
-    let record = entry(bucket, U256::ZERO);
+    let territory = entry(&1u64, layout::territories::RECORDS);
+    let miner = entry(&1u32, layout::miners::RECORDS);
+    let volume = entry(&1u32, layout::volumes::RECORDS);
+    let lease = entry(&1u32, entry(&1u64, layout::volumes::LEASES));
+    let record = entry(&bucket, layout::buckets::RECORDS);
     let named: [(&str, Address, U256); 16] = [
         ("territories: count", TERRITORIES, U256::ZERO),
         ("territories: title of 1", TERRITORIES, territory),
@@ -35,7 +27,7 @@ fn slots(net: &mut Net) -> Value {
         ("miners: count", MINERS, U256::ZERO),
         ("miners: identity of 1", MINERS, miner),
         ("miners: tally of 1", MINERS, miner + U256::from(1)),
-        ("miners: lot 1", MINERS, entry(number(1), U256::from(3))),
+        ("miners: lot 1", MINERS, entry(&1u32, U256::from(3))),
         ("volumes: draw", VOLUMES, U256::ZERO),
         ("volumes: head of 1", VOLUMES, volume),
         ("volumes: frontier of 1, height 0", VOLUMES, volume + U256::from(1)),
@@ -54,7 +46,7 @@ fn slots(net: &mut Net) -> Value {
 }
 
 /// A network with a territory, a bucket, a lease and three stripes, two of them degraded.
-fn scenario() -> Net {
+pub fn scenario() -> Net {
     let mut net = Net::formed();
     let territory = net.territory(1 << 30, 30);
     let create =

@@ -1,32 +1,18 @@
 //! Lay out what is stored of volumes, leases and the draw.
 
 use crate::{
-    Checked, Ledger, Result, layout, packed,
+    Checked, Ledger, Result, layout,
     storage::{Array, Bitmap, Mapping, Slot, U32Array, U32List},
 };
 use alloy_primitives::{B256, U256};
+pub use types::layout::volumes::{Head, Lease};
 use types::{
     Profile,
     abi::IVolumes,
+    layout::volumes::SEATS_MAX,
     merkle::{Frontier, LOG_DEPTH},
+    packed,
 };
-
-/// Room for the seats of any profile.
-pub const SEATS_MAX: usize = 256;
-
-packed! {
-    /// What a volume is and how far it is filled.
-    pub struct Head {
-        profile: u8,
-        open: bool,
-        policy: u32,
-        stripe_count: u32,
-        /// Position in the list of open volumes.
-        open_position: u32,
-        /// Length of each column.
-        column_bytes: u64,
-    }
-}
 
 packed! {
     /// The draw that is pending: for which policy, and by the seed of which view.
@@ -35,14 +21,6 @@ packed! {
         view: u64,
         policy: u32,
         pending: bool,
-    }
-}
-
-packed! {
-    /// What each member may still stage for a territory.
-    pub struct Lease {
-        column_bytes: u64,
-        until_ms: u64,
     }
 }
 

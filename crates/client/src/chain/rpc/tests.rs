@@ -1,4 +1,5 @@
 use super::*;
+use crate::chain::trust::tests::{recorded, trust};
 use jsonrpsee::{
     RpcModule,
     server::{Server, ServerHandle},
@@ -105,28 +106,78 @@ async fn knows_its_own_transactions() {
     assert_eq!(chain.send_raw(raw.clone()).await, Ok(keccak256(raw)));
 }
 
-struct Distrust;
-
-impl Verifier for Distrust {
-    fn verify(&self, _: &StateProof) -> Result<(Header, Vec<Option<Value>>), String> {
-        Err("the certificate is not the committee's".into())
-    }
-}
-
-#[tokio::test]
-async fn believes_no_proof_that_the_verifier_rejects() {
-    let (chain, _server) = serve(|module| {
-        let prove = |_: jsonrpsee::types::Params<'_>, _: &FakeNode, _: &_| {
-            json!({ "header": "0x", "certificate": "0x",
-                "entries": [{ "address": Address::ZERO, "slot": null, "value": null, "proof": "0x" }] })
+/// A node that answers every question for a proof with these, in turn; the last one again and again.
+async fn proving(answers: Vec<StateProof>) -> (RpcChain, ServerHandle) {
+    let (chain, server) = serve(|module| {
+        let turn = AtomicU64::new(0);
+        let prove = move |_: jsonrpsee::types::Params<'_>, _: &FakeNode, _: &_| {
+            let turn = turn.fetch_add(1, Ordering::Relaxed) as usize;
+            json!(answers[turn.min(answers.len() - 1)])
         };
         module.register_method("cess_getProof", prove).expect("a new name");
     })
     .await;
-    let key = StateKey::Account(Address::ZERO);
-    assert!(chain.proof(&[key]).await.is_ok());
-    let other = StateKey::Account(Address::with_last_byte(1));
-    assert!(matches!(chain.proof(&[other]).await, Err(ChainError::Invalid(_))));
-    let chain = chain.with_verifier(Arc::new(Distrust));
-    assert!(matches!(chain.proof(&[key]).await, Err(ChainError::Invalid(_))));
+    (chain.with_trust(Arc::new(trust())), server)
+}
+
+#[tokio::test]
+async fn reads_what_is_proved_and_says_which_node_lies() {
+    let recorded = recorded();
+    let (chain, _server) = proving(vec![recorded.newer.clone()]).await;
+    assert_eq!(chain.state(&recorded.keys()).await.map(|proved| proved.values.len()), Ok(recorded.keys().len()));
+    assert_eq!(chain.spec().await.map(|spec| spec.chain_id), Ok(recorded.spec().chain_id), "no node is asked for it");
+
+    let mut lie = recorded.newer.clone();
+    lie.entries[0].value = None;
+    let (liar, _server) = proving(vec![lie]).await;
+    let Err(ChainError::Unverified { node, reason }) = liar.state(&recorded.keys()).await else { panic!("believed") };
+    assert_eq!(node, liar.node);
+    assert!(reason.contains("entry 0"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_prove_is_no_better_than_one_that_lies() {
+    let keys = recorded().keys();
+    let (silent, _server) = serve(|_| ()).await;
+    // Without a committee's key nothing is believed.
+    assert!(matches!(silent.state(&keys).await, Err(ChainError::Unverified { .. })));
+    let silent = silent.with_trust(Arc::new(trust()));
+    assert!(matches!(silent.state(&keys).await, Err(ChainError::Unverified { .. })));
+    let (garbled, _server) = serve(|module| {
+        let prove = |_: jsonrpsee::types::Params<'_>, _: &FakeNode, _: &_| json!({ "header": "0x" });
+        module.register_method("cess_getProof", prove).expect("a new name");
+    })
+    .await;
+    let garbled = garbled.with_trust(Arc::new(trust()));
+    assert!(matches!(garbled.state(&keys).await, Err(ChainError::Unverified { .. })));
+}
+
+#[tokio::test]
+async fn never_goes_back_and_waits_for_a_node_that_is_a_moment_behind() {
+    let recorded = recorded();
+    let (older, newer) = (recorded.older.clone(), recorded.newer.clone());
+    let (chain, _server) = proving(vec![newer.clone(), older.clone(), newer, older]).await;
+    let first = chain.state(&recorded.keys()).await.expect("proved");
+    let second = chain.state(&recorded.keys()).await.expect("the second answer is as new again");
+    assert_eq!(first, second);
+    let Err(ChainError::Unverified { reason, .. }) = chain.state(&recorded.keys()).await else { panic!("went back") };
+    assert!(reason.contains("after"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_proof_is_as_new_as_what_the_node_says() {
+    let recorded = recorded();
+    let ahead = 1 + trust().check(&recorded.keys(), &recorded.newer, 0).expect("proved").height;
+    let newer = recorded.newer.clone();
+    let (chain, _server) = serve(move |module| {
+        let prove = move |_: jsonrpsee::types::Params<'_>, _: &FakeNode, _: &_| json!(newer);
+        module.register_method("cess_getProof", prove).expect("a new name");
+        let poll = move |_: jsonrpsee::types::Params<'_>, _: &FakeNode, _: &_| status(ahead);
+        module.register_method("cess_waitHeight", poll).expect("a new name");
+    })
+    .await;
+    let chain = chain.with_trust(Arc::new(trust()));
+    assert!(chain.state(&recorded.keys()).await.is_ok());
+    assert_eq!(chain.wait_above(ahead - 1).await.map(|head| head.height), Ok(ahead));
+    assert!(matches!(chain.state(&recorded.keys()).await, Err(ChainError::Unverified { .. })));
 }

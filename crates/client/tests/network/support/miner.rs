@@ -53,10 +53,10 @@ impl TestMiner {
             return refuse(RefusalReason::PermitInvalid, "not the owner's, or not yours");
         }
         let lease = network.lease(permit.territory, header.volume).await.map_err(unavailable)?;
-        if lease.untilMs < now {
+        if lease.until_ms < now {
             return refuse(RefusalReason::NoLease, "none");
         }
-        if lease.columnBytes < header.fragment_bytes() {
+        if lease.column_bytes < header.fragment_bytes() {
             return refuse(RefusalReason::LeaseExceeded, "too little left");
         }
         if !header.proof.verify(header.profile, header.length, &header.segment) {

@@ -1,4 +1,4 @@
-//! Encode values as words.
+//! Encode values as words, packed as Solidity packs them.
 
 use alloy_primitives::{Address, B256, FixedBytes, U256};
 
@@ -93,3 +93,66 @@ macro_rules! keys {
 
 // A `bytesN` below 32 would be padded on the right as a key: it must not use `to_word`.
 keys!(u8, u16, u32, u64, U256, B256, Address);
+
+/// Declares a struct that fits one slot; the first field takes the low-order bytes, as in Solidity.
+#[macro_export]
+macro_rules! packed {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        $vis struct $name { $($(#[$doc])* pub $field: $type,)* }
+
+        const _: () = assert!(0 $(+ <$type as $crate::layout::word::Scalar>::BYTES)* <= 32, "wider than a slot");
+
+        impl $crate::layout::word::Word for $name {
+            fn encode(self) -> ::alloy_primitives::U256 {
+                let mut writer = $crate::layout::word::Writer::default();
+                $(writer.put(self.$field);)*
+                writer.finish()
+            }
+
+            fn decode(word: ::alloy_primitives::U256) -> Self {
+                let mut reader = $crate::layout::word::Reader::new(word);
+                Self { $($field: reader.take(),)* }
+            }
+        }
+    };
+}
+
+/// Packs scalars into a word, from the low-order byte up.
+#[derive(Debug, Default)]
+pub struct Writer {
+    word: U256,
+    bits: usize,
+}
+
+impl Writer {
+    /// Puts `value` above what is there.
+    pub fn put<T: Scalar>(&mut self, value: T) {
+        self.word |= value.to_word().wrapping_shl(self.bits);
+        self.bits = self.bits.saturating_add(T::BITS);
+    }
+
+    /// The word.
+    pub fn finish(self) -> U256 {
+        self.word
+    }
+}
+
+/// Takes scalars out of a word, from the low-order byte up.
+#[derive(Debug)]
+pub struct Reader(U256);
+
+impl Reader {
+    /// Starts at the low-order byte of `word`.
+    pub fn new(word: U256) -> Self {
+        Self(word)
+    }
+
+    /// The next scalar.
+    pub fn take<T: Scalar>(&mut self) -> T {
+        let value = T::from_word(self.0);
+        self.0 = self.0.wrapping_shr(T::BITS);
+        value
+    }
+}
