@@ -1,0 +1,3 @@
+//! Measure plotting.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Fill pledged space with bytes that cost more to make again than to keep.

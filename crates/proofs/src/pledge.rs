@@ -1,0 +1,1 @@
+//! Check that pledged units are what they must be.
