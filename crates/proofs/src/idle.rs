@@ -6,10 +6,10 @@
 //!
 //! # Format
 //! ```text
-//! label(0, x) = cv(K₀, x, 64 zero bytes)
-//! label(l, x) = cv(K_l, x, label(l−1, parent(x, 0)) ‖ … ‖ label(l−1, parent(x, 15)))
+//! label(0, x) = cv(0, x, 64 zero bytes)
+//! label(l, x) = cv(l, x, label(l−1, parent(x, 0)) ‖ … ‖ label(l−1, parent(x, 15)))
 //! content     = label(layers−1, 0) ‖ label(layers−1, 1) ‖ …
-//! cv(K, x, m) = the chaining value, as of a node that is not the root, of chunk number x in keyed BLAKE3
+//! cv(l, x, m) = the chaining value of m as chunk number 2^40·l + x under BLAKE3 keyed with the unit's key
 //! ```
 //!
 //! # Example
@@ -27,12 +27,13 @@
 mod graph;
 mod key;
 mod label;
+mod opening;
 mod plot;
 mod shape;
 
 pub use graph::Graph;
 pub use key::{UnitId, UnitKey};
-pub use label::{Input, LABEL_BYTES, Label, LayerHash, Node, WORDS};
+pub use label::{Group, Input, LABEL_BYTES, LANES, Label, LayerHash, Node, WORDS};
 pub use plot::{PlotError, Plotter, Progress};
 pub use shape::{DEGREE, NODE_BYTES, ShapeError, UnitShape};
 
@@ -40,8 +41,6 @@ pub use shape::{DEGREE, NODE_BYTES, ShapeError, UnitShape};
 pub mod domain {
     /// Key of a unit.
     pub const UNIT: &str = "cess idle unit v1";
-    /// Key of one layer of a unit.
-    pub const LAYER: &str = "cess idle layer v1";
     /// Permutations and rotations of the graph.
     pub const GRAPH: &str = "cess idle graph v1";
 }

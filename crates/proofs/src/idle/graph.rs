@@ -3,18 +3,18 @@
 //! # Format
 //! For each of the sixteen edges `j` there is a permutation π of the nodes and a rotation `s` per node:
 //! ```text
-//! parent(x, j) = 32·π_j(i) + (w + s_j(i)) mod 32        for x = 32·i + w
+//! parent(x, j) = 512·π_j(i) + (w + s_j(i)) mod 512        for x = 512·i + w
 //! ```
 //! Both come from the output of `BLAKE3-derive(GRAPH, nodes (4, BE) ‖ j (4, BE))` read as 32-bit words, LE. π_j is the
 //! identity, shuffled: for i = nodes−1, …, 1 it swaps i and r, where r is the first word, masked to the bits of i,
-//! that is not above i. The rotations follow, one word each, modulo 32.
+//! that is not above i. The rotations follow, one word each, modulo 512.
 //!
-//! All layers of all units of one size share the graph. It is a rotation lift of a union of random permutations: a
-//! node is copied as one KiB, but its labels part ways.
+//! All layers of all units of one size share the graph. It is a rotation lift of a union of random permutations: memory
+//! is read 16 KiB at a time, but the labels of a node part ways.
 
 use crate::idle::{
-    DEGREE, LABEL_BYTES, UnitShape, WORDS, domain,
-    label::{Input, Node},
+    DEGREE, UnitShape, WORDS, domain,
+    label::{Input, LANES, Label, Node},
 };
 
 /// Bits of an edge that hold its rotation.
@@ -23,7 +23,7 @@ const ROTATION_BITS: u32 = WORDS.trailing_zeros();
 /// The edges between two layers.
 #[derive(Clone)]
 pub struct Graph {
-    /// Per node its edges, each `π_j(i) << 5 | s_j(i)`.
+    /// Per node its edges, each `π_j(i) << 9 | s_j(i)`.
     edges: Vec<[u32; DEGREE]>,
 }
 
@@ -98,23 +98,40 @@ impl Graph {
         (to * WORDS + (word + rotation) % WORDS) as u64
     }
 
-    /// Collects from the layer `below` what the labels of node `node` hash.
-    pub(super) fn gather(&self, below: &[Node], node: usize, inputs: &mut [Input; WORDS]) {
-        for (edge, packed) in self.edges[node].iter().enumerate() {
+    /// Asks the processor for what gathering from position `first` on will read, if there is such a position: memory is
+    /// slower than hashing for units that leave the cache.
+    pub(super) fn prefetch(&self, below: &[Node], first: usize) {
+        for packed in self.edges.get(first / WORDS).into_iter().flatten() {
             let (to, rotation) = unpack(*packed);
-            let (wrapped, first) = below[to].split_at(rotation);
-            for (input, label) in inputs.iter_mut().zip(first.iter().chain(wrapped)) {
-                input[edge] = *label;
-            }
+            (0..LANES).step_by(2).for_each(|lane| prefetch(&below[to][(first + rotation + lane) % WORDS]));
+        }
+    }
+
+    /// Collects from the layer `below` what the labels from position `first` on hash.
+    pub(super) fn gather(&self, below: &[Node], first: usize, inputs: &mut [Input; LANES]) {
+        for (edge, packed) in self.edges[first / WORDS].iter().enumerate() {
+            let (to, rotation) = unpack(*packed);
+            let start = (first + rotation) % WORDS;
+            let straight = LANES.min(WORDS - start);
+            let (low, high) = inputs.split_at_mut(straight);
+            low.iter_mut().zip(&below[to][start..]).for_each(|(input, label)| input[edge] = *label);
+            high.iter_mut().zip(&below[to]).for_each(|(input, label)| input[edge] = *label);
         }
     }
 }
 
+/// Asks the processor for the line of a label.
+#[cfg(target_arch = "x86_64")]
+fn prefetch(label: &Label) {
+    safe_arch::prefetch_t1(label);
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn prefetch(_: &Label) {}
+
 fn unpack(packed: u32) -> (usize, usize) {
     ((packed >> ROTATION_BITS) as usize, packed as usize % WORDS)
 }
-
-const _: () = assert!(LABEL_BYTES == 32 && WORDS == 32);
 
 #[cfg(test)]
 mod tests;

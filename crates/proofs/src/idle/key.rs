@@ -40,8 +40,8 @@ impl UnitId {
 }
 
 impl UnitKey {
-    /// The key of layer `layer`.
-    pub fn layer(&self, layer: u32) -> B256 {
-        derive(domain::LAYER, &[self.0.as_slice(), &layer.to_be_bytes()])
+    /// The key's bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0.0
     }
 }

@@ -16,7 +16,9 @@ use blake3::{
 /// Bytes of a label.
 pub const LABEL_BYTES: usize = 32;
 /// Labels of a node.
-pub const WORDS: usize = 32;
+pub const WORDS: usize = 512;
+/// Labels that are hashed side by side.
+pub const LANES: usize = 32;
 /// Bytes of the labels that one label hashes.
 pub const INPUT_BYTES: usize = DEGREE * LABEL_BYTES;
 
@@ -24,33 +26,40 @@ pub const INPUT_BYTES: usize = DEGREE * LABEL_BYTES;
 pub type Label = [u8; LABEL_BYTES];
 /// The labels of a node, which the graph moves together.
 pub type Node = [Label; WORDS];
+/// Labels that are hashed side by side: one KiB, a chunk of BLAKE3.
+pub type Group = [Label; LANES];
 /// What one label hashes.
 pub type Input = [Label; DEGREE];
 
 /// What the source hashes at every position: the position enters as the chunk's number.
 const SOURCE: [u8; 64] = [0; 64];
 
+/// The layer stands above this bit of a chunk's number, the position below it.
+const LAYER_SHIFT: u32 = 40;
+
 // The flags of BLAKE3, section 2.2 of its paper.
 const CHUNK_START: u8 = 1;
 const CHUNK_END: u8 = 2;
 const KEYED_HASH: u8 = 16;
 
-const _: () = assert!(WORDS.is_multiple_of(MAX_SIMD_DEGREE));
+const _: () = assert!(LANES.is_multiple_of(MAX_SIMD_DEGREE) && WORDS.is_multiple_of(LANES));
 
-/// Hashes the labels of one layer.
+/// Hashes the labels of one layer of a unit.
 #[derive(Clone, Copy)]
 pub struct LayerHash {
     key: [u8; 32],
     key_words: [u32; 8],
+    /// Number of the chunk at position zero.
+    base: u64,
     platform: Platform,
 }
 
 impl LayerHash {
-    /// The hash of layer `layer` of a unit.
-    pub fn new(unit: &UnitKey, layer: u32) -> Self {
-        let key = unit.layer(layer).0;
+    /// The hash of layer `layer`, from 0 for the source.
+    pub fn new(key: UnitKey, layer: u32) -> Self {
+        let key = *key.as_bytes();
         let key_words = std::array::from_fn(|i| u32::from_le_bytes(key.as_chunks().0[i]));
-        Self { key, key_words, platform: Platform::detect() }
+        Self { key, key_words, base: u64::from(layer) << LAYER_SHIFT, platform: Platform::detect() }
     }
 
     /// The label of the source at `position`.
@@ -64,27 +73,27 @@ impl LayerHash {
     }
 
     fn chaining_value(&self, position: u64, message: &[u8]) -> Label {
-        let mut hasher = Hasher::new_keyed(&self.key);
-        hasher.set_input_offset(position * blake3::CHUNK_LEN as u64).update(message).finalize_non_root()
+        let offset = (self.base + position) * blake3::CHUNK_LEN as u64;
+        Hasher::new_keyed(&self.key).set_input_offset(offset).update(message).finalize_non_root()
     }
 
-    /// All labels of node `node` of the source.
-    pub fn source_node(&self, node: usize, out: &mut Node) {
-        self.many(node, &[&SOURCE; WORDS], out);
+    /// The labels of the source from position `first` on.
+    pub fn source_group(&self, first: u64, out: &mut Group) {
+        self.many(first, &[&SOURCE; LANES], out);
     }
 
-    /// All labels of node `node` over their parents' labels.
-    pub fn node(&self, node: usize, inputs: &[Input; WORDS], out: &mut Node) {
-        let views: [&[u8; INPUT_BYTES]; WORDS] =
-            std::array::from_fn(|word| inputs[word].as_flattened().try_into().expect("the lengths are equal"));
-        self.many(node, &views, out);
+    /// The labels from position `first` on over their parents' labels.
+    pub fn group(&self, first: u64, inputs: &[Input; LANES], out: &mut Group) {
+        let views: [&[u8; INPUT_BYTES]; LANES] =
+            std::array::from_fn(|lane| inputs[lane].as_flattened().try_into().expect("the lengths are equal"));
+        self.many(first, &views, out);
     }
 
-    fn many<const N: usize>(&self, node: usize, inputs: &[&[u8; N]; WORDS], out: &mut Node) {
+    fn many<const N: usize>(&self, first: u64, inputs: &[&[u8; N]; LANES], out: &mut Group) {
         self.platform.hash_many(
             inputs,
             &self.key_words,
-            (node * WORDS) as u64,
+            self.base + first,
             IncrementCounter::Yes,
             KEYED_HASH,
             CHUNK_START,

@@ -7,8 +7,8 @@
 //! buffers.
 
 use crate::idle::{
-    Graph, LABEL_BYTES, UnitId, UnitShape, WORDS,
-    label::{Input, LayerHash, Node},
+    DEGREE, Graph, LABEL_BYTES, NODE_BYTES, UnitId, UnitShape, WORDS,
+    label::{Group, Input, LANES, LayerHash, Node},
 };
 use alloy_primitives::B256;
 use rayon::prelude::*;
@@ -18,8 +18,11 @@ use std::{
     time::Duration,
 };
 
-/// Nodes that a core takes at a time.
-const TASK_NODES: usize = 32;
+/// Groups that a core takes at a time.
+const TASK_GROUPS: usize = 64;
+
+/// How far ahead of the hash the memory is asked: less comes too late, more leaves the cache again.
+const PREFETCH: usize = 2 * LANES;
 
 /// Counts what plotters have done, and tells them to stop; shared by those who plot and those who watch.
 #[derive(Debug, Default)]
@@ -52,7 +55,7 @@ impl Progress {
 
     /// Bytes of content that the work done so far amounts to: grows layer by layer.
     pub fn content_bytes(&self, shape: UnitShape) -> u64 {
-        (self.nodes() * 1024).checked_div(u64::from(shape.layers())).unwrap_or(0)
+        self.nodes() * NODE_BYTES as u64 / u64::from(shape.layers())
     }
 
     /// Bytes of content per second, when the work so far took `elapsed`.
@@ -124,13 +127,15 @@ impl Plotter {
             std::mem::swap(&mut below, &mut above);
         }
         let key = unit.key();
-        make_layer(below, progress, |node, _, out| LayerHash::new(&key, 0).source_node(node, out))?;
+        let source = LayerHash::new(key, 0);
+        make_layer(below, progress, |first, _, out| source.source_group(first as u64, out))?;
         for layer in 1..self.shape.layers() {
             observe(layer - 1, below);
-            let hash = LayerHash::new(&key, layer);
-            make_layer(above, progress, |node, inputs, out| {
-                self.graph.gather(below, node, inputs);
-                hash.node(node, inputs, out);
+            let hash = LayerHash::new(key, layer);
+            make_layer(above, progress, |first, inputs, out| {
+                self.graph.gather(below, first, inputs);
+                self.graph.prefetch(below, first + PREFETCH);
+                hash.group(first as u64, inputs, out);
             })?;
             std::mem::swap(&mut below, &mut above);
         }
@@ -141,15 +146,15 @@ impl Plotter {
 fn make_layer(
     layer: &mut [Node],
     progress: &Progress,
-    make: impl Fn(usize, &mut [Input; WORDS], &mut Node) + Sync,
+    make: impl Fn(usize, &mut [Input; LANES], &mut Group) + Sync,
 ) -> Result<(), PlotError> {
     if progress.is_stopped() {
         return Err(PlotError::Stopped);
     }
-    layer.par_chunks_mut(TASK_NODES).enumerate().for_each(|(task, nodes)| {
-        let mut inputs = [[[0; LABEL_BYTES]; crate::idle::DEGREE]; WORDS];
-        for (offset, node) in nodes.iter_mut().enumerate() {
-            make(task * TASK_NODES + offset, &mut inputs, node);
+    layer.as_flattened_mut().as_chunks_mut().0.par_chunks_mut(TASK_GROUPS).enumerate().for_each(|(task, groups)| {
+        let mut inputs = [[[0; LABEL_BYTES]; DEGREE]; LANES];
+        for (offset, group) in groups.iter_mut().enumerate() {
+            make((task * TASK_GROUPS + offset) * LANES, &mut inputs, group);
         }
     });
     progress.nodes.fetch_add(layer.len() as u64, Ordering::Relaxed);

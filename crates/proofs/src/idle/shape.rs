@@ -4,11 +4,11 @@ use crate::idle::label::{LABEL_BYTES, WORDS};
 
 /// Labels of the layer below that a label hashes.
 pub const DEGREE: usize = 16;
-/// Bytes of a node: the labels that the graph moves together, and a chunk of BLAKE3.
+/// Bytes of a node: the labels that the graph moves together.
 pub const NODE_BYTES: usize = WORDS * LABEL_BYTES;
 
 /// Most nodes of a unit: 2 GiB, 32 of the longest slots.
-const NODES_MAX: usize = 1 << 21;
+const NODES_MAX: usize = 1 << 17;
 /// Most layers of a unit.
 const LAYERS_MAX: u32 = 64;
 
@@ -46,7 +46,7 @@ impl UnitShape {
         Ok(Self { nodes, layers })
     }
 
-    /// Nodes of a layer: KiB of the unit.
+    /// Nodes of a layer.
     pub fn nodes(&self) -> usize {
         self.nodes as usize
     }

@@ -2,12 +2,12 @@ use super::*;
 use std::collections::HashSet;
 
 fn graph(nodes: u64) -> Graph {
-    Graph::new(UnitShape::new(nodes * 1024, 4).expect("a shape"))
+    Graph::new(UnitShape::new(nodes * crate::idle::NODE_BYTES as u64, 4).expect("a shape"))
 }
 
 #[test]
 fn every_edge_permutes_the_labels_of_a_layer() {
-    for nodes in [2, 3, 12, 100, 257] {
+    for nodes in [2, 3, 12, 33] {
         let graph = graph(nodes);
         let labels = nodes * WORDS as u64;
         for edge in 0..DEGREE {
@@ -21,15 +21,19 @@ fn every_edge_permutes_the_labels_of_a_layer() {
 #[test]
 fn gathering_follows_the_edges() {
     let graph = graph(24);
-    let below: Vec<Node> =
-        (0..24u8).map(|i| std::array::from_fn(|w| [i, w as u8].repeat(16).try_into().unwrap())).collect();
-    let mut inputs = [[[0; LABEL_BYTES]; DEGREE]; WORDS];
-    for node in 0..24 {
-        graph.gather(&below, node, &mut inputs);
-        for word in 0..WORDS {
-            for edge in 0..DEGREE {
-                let parent = graph.parent((node * WORDS + word) as u64, edge) as usize;
-                assert_eq!(inputs[word][edge], below[parent / WORDS][parent % WORDS]);
+    let label = |i: usize, w: usize| {
+        let mut label = [0; 32];
+        label[..16].copy_from_slice(&[i as u64, w as u64].map(u64::to_le_bytes).concat());
+        label
+    };
+    let below: Vec<Node> = (0..24).map(|i| std::array::from_fn(|w| label(i, w))).collect();
+    let mut inputs = [[[0; 32]; DEGREE]; LANES];
+    for first in (0..24 * WORDS).step_by(LANES) {
+        graph.gather(&below, first, &mut inputs);
+        for (lane, input) in inputs.iter().enumerate() {
+            for (edge, label) in input.iter().enumerate() {
+                let parent = graph.parent((first + lane) as u64, edge) as usize;
+                assert_eq!(label, &below[parent / WORDS][parent % WORDS]);
             }
         }
     }

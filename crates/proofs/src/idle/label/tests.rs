@@ -1,24 +1,23 @@
 use super::*;
 use crate::idle::UnitId;
 
-fn layer() -> LayerHash {
+fn layer(layer: u32) -> LayerHash {
     let unit = UnitId { chain_id: 1, miner: 2, lot: 3, unit: 4, beacon: [5; 32].into() };
-    LayerHash::new(&unit.key(), 7)
+    LayerHash::new(unit.key(), layer)
 }
 
 #[test]
-fn wide_labels_equal_those_of_the_public_functions() {
+fn labels_side_by_side_equal_those_of_the_public_functions() {
     let mut bytes = blake3::Hasher::new().finalize_xof();
-    let mut inputs = [[[0; LABEL_BYTES]; DEGREE]; WORDS];
+    let mut inputs = [[[0; LABEL_BYTES]; DEGREE]; LANES];
     inputs.iter_mut().for_each(|input| bytes.fill(input.as_flattened_mut()));
-    for node in [0, 1, 2_097_151] {
-        let (mut source, mut labels) = ([[0; LABEL_BYTES]; WORDS], [[0; LABEL_BYTES]; WORDS]);
-        layer().source_node(node, &mut source);
-        layer().node(node, &inputs, &mut labels);
-        for word in 0..WORDS {
-            let position = (node * WORDS + word) as u64;
-            assert_eq!(source[word], layer().source(position));
-            assert_eq!(labels[word], layer().label(position, &inputs[word]));
+    for (number, first) in [(0, 0), (7, 32), (63, (1 << 26) - 32)] {
+        let (mut source, mut labels) = ([[0; LABEL_BYTES]; LANES], [[0; LABEL_BYTES]; LANES]);
+        layer(number).source_group(first, &mut source);
+        layer(number).group(first, &inputs, &mut labels);
+        for (lane, position) in (first..).take(LANES).enumerate() {
+            assert_eq!(source[lane], layer(number).source(position));
+            assert_eq!(labels[lane], layer(number).label(position, &inputs[lane]));
         }
     }
 }
@@ -26,8 +25,7 @@ fn wide_labels_equal_those_of_the_public_functions() {
 #[test]
 fn a_label_depends_on_its_layer_and_position() {
     let input = [[9; LABEL_BYTES]; DEGREE];
-    let other = LayerHash::new(&UnitId { chain_id: 1, miner: 2, lot: 3, unit: 4, beacon: [5; 32].into() }.key(), 8);
-    assert_ne!(layer().label(0, &input), layer().label(1, &input));
-    assert_ne!(layer().label(0, &input), other.label(0, &input));
-    assert_ne!(layer().source(0), layer().source(1));
+    assert_ne!(layer(7).label(0, &input), layer(7).label(1, &input));
+    assert_ne!(layer(7).label(0, &input), layer(8).label(0, &input));
+    assert_ne!(layer(0).source(0), layer(0).source(1));
 }
