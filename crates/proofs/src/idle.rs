@@ -27,7 +27,7 @@
 mod graph;
 mod key;
 mod label;
-mod opening;
+pub(crate) mod opening;
 mod plot;
 mod shape;
 

@@ -13,6 +13,7 @@ use crate::idle::{
 use alloy_primitives::B256;
 use rayon::prelude::*;
 use std::{
+    ops::ControlFlow,
     sync::Arc,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
@@ -96,6 +97,11 @@ impl Plotter {
         Self { shape, graph, spare: vec![[[0; LABEL_BYTES]; WORDS]; shape.nodes()] }
     }
 
+    /// The shape of the units.
+    pub fn shape(&self) -> UnitShape {
+        self.shape
+    }
+
     /// The graph, to share it.
     pub fn graph(&self) -> &Arc<Graph> {
         &self.graph
@@ -106,6 +112,31 @@ impl Plotter {
         self.plot_observed(unit, content, progress, &mut |_, _| ())?;
         progress.units.fetch_add(1, Ordering::Relaxed);
         Ok(B256::from(*blake3::hash(content).as_bytes()))
+    }
+
+    /// Plots `units` one after the other and hands each to `take`, with its root, until the list ends, `take` breaks off
+    /// or the progress is stopped. To resume, call it with the units that were not taken.
+    pub fn plot_all(
+        &mut self,
+        units: impl IntoIterator<Item = UnitId>,
+        progress: &Progress,
+        mut take: impl FnMut(&UnitId, B256, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), PlotError> {
+        let mut content = vec![0; self.shape.bytes()];
+        for unit in units {
+            let root = self.plot(&unit, &mut content, progress)?;
+            if take(&unit, root, &content).is_break() {
+                return Err(PlotError::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `content` is what `unit` must hold, by plotting the unit once more.
+    pub fn check(&mut self, unit: &UnitId, content: &[u8], progress: &Progress) -> Result<bool, PlotError> {
+        let mut again = vec![0; self.shape.bytes()];
+        self.plot(unit, &mut again, progress)?;
+        Ok(again == content)
     }
 
     /// Plots a unit and shows `observe` each layer but the last before the next one replaces it.
@@ -160,3 +191,6 @@ fn make_layer(
     progress.nodes.fetch_add(layer.len() as u64, Ordering::Relaxed);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
