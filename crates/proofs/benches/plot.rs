@@ -2,30 +2,13 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use proofs::idle::{Plotter, Progress, UnitId, UnitShape};
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Duration};
+
+mod processor_time;
+use processor_time::measured;
 
 /// Unit size in MiB, layers. A layer costs the same in a stack of any depth; a shallow one keeps the bench short.
 const SHAPES: [(u64, u32); 4] = [(2, 32), (8, 4), (8, 32), (64, 8)];
-
-/// Processor time of this thread, where the system tells; other work on the machine must not count.
-fn thread_time(start: Instant) -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanos = stat.and_then(|stat| stat.split(' ').next()?.parse().ok());
-    nanos.map_or_else(|| start.elapsed(), Duration::from_nanos)
-}
-
-/// Runs `work` so often on a pool of one thread; returns the processor time it took.
-fn measured(pool: &rayon::ThreadPool, times: u64, mut work: impl FnMut() + Send) -> Duration {
-    pool.install(|| {
-        let start = Instant::now();
-        let before = thread_time(start);
-        (0..times).for_each(|_| work());
-        thread_time(start) - before
-    })
-}
 
 fn plot(c: &mut Criterion) {
     let mut group = c.benchmark_group("idle::plot");
@@ -34,7 +17,7 @@ fn plot(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(256 * input.len() as u64));
     group.bench_function("raw: keyed hash of 16KiB", |b| {
         b.iter_custom(|times| {
-            measured(&pool, times * 256, || {
+            measured(times * 256, || {
                 black_box(blake3::keyed_hash(&[7; 32], black_box(&input)));
             })
         });
@@ -47,8 +30,10 @@ fn plot(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(shape.hashed_bytes()));
         group.bench_function(format!("unit={mib}MiB layers={layers}"), |b| {
             b.iter_custom(|times| {
-                measured(&pool, times, || {
-                    plotter.plot(&unit, &mut content, &Progress::default()).expect("a buffer of the unit's size");
+                pool.install(|| {
+                    measured(times, || {
+                        plotter.plot(&unit, &mut content, &Progress::default()).expect("a buffer of the unit's size");
+                    })
                 })
             });
         });

@@ -8,6 +8,9 @@ use proofs::{
 use std::{hint::black_box, sync::Arc, time::Duration};
 use types::merkle::Tree;
 
+mod processor_time;
+use processor_time::measured;
+
 /// Units of a 64 GiB lot.
 const UNITS: u32 = 1024;
 
@@ -26,12 +29,16 @@ fn verify(c: &mut Criterion) {
     let mut group = c.benchmark_group("pledge");
     group.bench_function(format!("verify a walk of {} bytes, unit=64MiB layers=32", shown[0].len()), |b| {
         let mut turn = (0..samples.len()).cycle();
-        b.iter(|| {
-            let i = turn.next().expect("an endless list");
-            walks.verify(&unit, &lot.root(), &samples[i], black_box(&shown[i])).expect("an honest walk")
+        b.iter_custom(|times| {
+            measured(times, || {
+                let i = turn.next().expect("an endless list");
+                walks.verify(&unit, &lot.root(), &samples[i], black_box(&shown[i])).expect("an honest walk");
+            })
         });
     });
-    group.bench_function("make the graph of 64MiB units", |b| b.iter(|| black_box(Graph::new(shape))));
+    group.bench_function("make the graph of 64MiB units", |b| {
+        b.iter_custom(|times| measured(times, || drop(black_box(Graph::new(shape)))));
+    });
 }
 
 criterion_group! {

@@ -102,22 +102,28 @@ impl Graph {
     /// slower than hashing for units that leave the cache.
     pub(super) fn prefetch(&self, below: &[Node], first: usize) {
         for packed in self.edges.get(first / WORDS).into_iter().flatten() {
-            let (to, rotation) = unpack(*packed);
-            (0..LANES).step_by(2).for_each(|lane| prefetch(&below[to][(first + rotation + lane) % WORDS]));
+            let (straight, wrapped) = parents(below, first, *packed);
+            straight.iter().step_by(2).chain(wrapped.iter().step_by(2)).for_each(prefetch);
         }
     }
 
     /// Collects from the layer `below` what the labels from position `first` on hash.
     pub(super) fn gather(&self, below: &[Node], first: usize, inputs: &mut [Input; LANES]) {
         for (edge, packed) in self.edges[first / WORDS].iter().enumerate() {
-            let (to, rotation) = unpack(*packed);
-            let start = (first + rotation) % WORDS;
-            let straight = LANES.min(WORDS - start);
-            let (low, high) = inputs.split_at_mut(straight);
-            low.iter_mut().zip(&below[to][start..]).for_each(|(input, label)| input[edge] = *label);
-            high.iter_mut().zip(&below[to]).for_each(|(input, label)| input[edge] = *label);
+            let (straight, wrapped) = parents(below, first, *packed);
+            let (low, high) = inputs.split_at_mut(straight.len());
+            low.iter_mut().zip(straight).for_each(|(input, label)| input[edge] = *label);
+            high.iter_mut().zip(wrapped).for_each(|(input, label)| input[edge] = *label);
         }
     }
+}
+
+/// The labels that one edge of the positions from `first` on leads to: a run of a node, and what wraps around.
+fn parents(below: &[Node], first: usize, packed: u32) -> (&[Label], &[Label]) {
+    let (to, rotation) = unpack(packed);
+    let start = (first + rotation) % WORDS;
+    let straight = LANES.min(WORDS - start);
+    (&below[to][start..start + straight], &below[to][..LANES - straight])
 }
 
 /// Asks the processor for the line of a label.
