@@ -33,7 +33,8 @@ mod shape;
 
 pub use graph::Graph;
 pub use key::{UnitId, UnitKey};
-pub use label::{Group, Input, LABEL_BYTES, LANES, Label, LayerHash, Node, WORDS};
+pub(crate) use label::{Input, Label, LayerHash, Node};
+pub use label::{LABEL_BYTES, WORDS};
 pub use plot::{PlotError, Plotter, Progress};
 pub use shape::{DEGREE, NODE_BYTES, ShapeError, UnitShape};
 

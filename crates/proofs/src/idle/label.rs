@@ -1,10 +1,10 @@
 //! Hash labels, one by one or a node of them at SIMD width.
 //!
 //! # Design
-//! BLAKE3's public functions run SIMD within one long input only; labels are many short ones. The platform layer of the
-//! `blake3` crate hashes many inputs side by side, which is four times as fast here. It is outside of the crate's promise
-//! of stability: a later version may fail to compile, but cannot change a byte unnoticed, since [`LayerHash::label`]
-//! uses the public functions only and tests hold the two together.
+//! BLAKE3's public functions run SIMD within one long input only; labels are many short ones. The platform layer of
+//! the `blake3` crate hashes many inputs side by side, which is several times as fast. It is outside of the crate's
+//! promise of stability: a later version may fail to compile, but cannot change a byte unnoticed, since
+//! [`LayerHash::label`] uses the public functions only and tests hold the two together.
 
 use crate::idle::{DEGREE, UnitKey};
 use blake3::{

@@ -5,7 +5,7 @@ use blake3::{
     hazmat::{ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root},
 };
 
-/// Whether chunk `chunk` of `length` bytes lies left or right at each fork, from the root down.
+/// The forks on the way from the root over `length` bytes down to chunk `chunk`.
 fn turns(length: u64, chunk: u64) -> Vec<Turn> {
     let (mut start, mut length, mut turns) = (0, length, Vec::new());
     while length > CHUNK_LEN as u64 {
@@ -28,7 +28,7 @@ struct Turn {
     sibling: (u64, u64),
 }
 
-/// Siblings of chunk `chunk` in content of `length` bytes.
+/// How many siblings chunk `chunk` has in content of `length` bytes.
 pub(crate) fn path_len(length: u64, chunk: u64) -> usize {
     turns(length, chunk).len()
 }

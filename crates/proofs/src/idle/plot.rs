@@ -1,10 +1,9 @@
 //! Plot units, all cores on one at a time.
 //!
 //! # Design
-//! Two layers are in memory, whatever the number of cores: the caller's buffer and one of the plotter's own. The nodes of a layer
-//! are independent, so the cores share them (`rayon`, in the caller's pool); units one after the other beside that gain
-//! nothing, and would take two more layers each. A caller that writes one unit while the next is plotted has two
-//! buffers.
+//! Two layers are in memory, whatever the number of cores: the caller's buffer and one of the plotter's own. The nodes
+//! of a layer are independent, so the cores share them (`rayon`, in the caller's pool); several units at a time would
+//! gain nothing and take two more layers each. A caller that writes one unit while the next is plotted has two buffers.
 
 use crate::idle::{
     DEGREE, Graph, LABEL_BYTES, NODE_BYTES, UnitId, UnitShape, WORDS,
@@ -114,8 +113,8 @@ impl Plotter {
         Ok(B256::from(*blake3::hash(content).as_bytes()))
     }
 
-    /// Plots `units` one after the other and hands each to `take`, with its root, until the list ends, `take` breaks off
-    /// or the progress is stopped. To resume, call it with the units that were not taken.
+    /// Plots `units` one after the other and hands each to `take`, with its root, until the list ends, `take` breaks
+    /// off or the progress is stopped. To resume, call it with the units that were not taken.
     pub fn plot_all(
         &mut self,
         units: impl IntoIterator<Item = UnitId>,

@@ -83,8 +83,8 @@ impl Walks {
         }
     }
 
-    /// Shows the walks `samples`, all of them in one unit, by plotting it once more into `content`, a buffer of the unit's size; `lot` is the
-    /// tree over the unit roots of its lot. What the miner has on disk is not needed.
+    /// Shows the walks `samples`, all of them in one unit, by plotting it once more into `content`, a buffer of the
+    /// unit's size; `lot` is the tree over the unit roots of its lot. What the miner has on disk is not needed.
     pub fn prove(
         &self,
         plotter: &mut Plotter,
@@ -97,6 +97,8 @@ impl Walks {
         if plotter.shape() != self.shape || !samples.iter().all(|sample| self.exists(unit, sample)) {
             return Err(ProveError::Sample);
         }
+        let unit_path = lot.path(unit.unit as usize).filter(|path| path.len() == self.unit_path_len());
+        let unit_path = unit_path.ok_or(ProveError::Sample)?;
         let positions: Vec<Vec<u64>> = samples.iter().map(|sample| self.positions(sample)).collect();
         let mut walks = vec![Vec::new(); samples.len()];
         plotter.plot_observed(unit, content, progress, &mut |layer, labels| {
@@ -105,8 +107,6 @@ impl Walks {
                 self.push_siblings(walk, labels, positions[above], edge.into());
             }
         })?;
-        let unit_path = lot.path(unit.unit as usize).filter(|path| path.len() == self.unit_path_len());
-        let unit_path = unit_path.ok_or(ProveError::Sample)?;
         for (walk, sample) in walks.iter_mut().zip(samples) {
             let chunk = chunk_of(sample.position);
             walk.extend_from_slice(&content[chunk as usize * CHUNK_LEN..][..CHUNK_LEN]);
