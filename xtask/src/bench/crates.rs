@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use crate::run;
-use std::fs;
+use std::{fs, path::Path};
 
 /// One measured operation.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,21 +18,33 @@ pub fn measure(report: &mut Report) -> Result<(), String> {
     report.table(["operation", "time", "throughput"]);
     let folder = run::root().join("crates");
     let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut names: Vec<String> = entries
+    let mut names: Vec<(String, Vec<String>)> = entries
         .flatten()
-        .filter(|entry| fs::read_dir(entry.path().join("benches")).is_ok_and(|mut benches| benches.next().is_some()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, benches_in(&entry.path()))))
+        .filter(|(_, benches)| !benches.is_empty())
         .collect();
     names.sort();
-    for name in names {
+    for (name, benches) in names {
         run::step(&format!("benches of {name}"));
-        let text =
-            run::output(run::cargo().args(["bench", "--locked", "--package", &name, "--benches", "--", "--noplot"]))?;
+        // By name: `--benches` would run the unit tests' binary too, which knows none of criterion's options.
+        let benches = benches.iter().flat_map(|bench| ["--bench", bench]);
+        let mut command = run::cargo();
+        command.args(["bench", "--locked", "--package", &name]).args(benches).args(["--", "--noplot"]);
+        let text = run::output(&mut command)?;
         for figure in figures(&text) {
             report.row([&figure.name, &figure.time, &figure.throughput]);
         }
     }
     Ok(())
+}
+
+/// Names of a crate's benches.
+fn benches_in(package: &Path) -> Vec<String> {
+    let files = fs::read_dir(package.join("benches")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let rust = files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let mut names: Vec<_> = rust.filter_map(|path| Some(path.file_stem()?.to_str()?.to_string())).collect();
+    names.sort();
+    names
 }
 
 /// Reads criterion's output: a name, then `time: [low median high]`, then perhaps `thrpt:` of the same shape.
