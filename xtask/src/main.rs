@@ -1,7 +1,7 @@
-//! Build, test and measure the project: `cargo xtask up | test | ci | bench | soak`.
+//! Build, test and measure the project: `cargo xtask up | test | lint | bench | soak`.
 
 mod bench;
-mod ci;
+mod lint;
 mod machine;
 mod network;
 mod run;
@@ -20,7 +20,7 @@ Commands:
   up      Install what the build needs, build, and start a whole network on this machine.
           ARGS go to `cess devnet`: cargo xtask up -- --miners 8 --detach
   test    Run the whole test suite: crates, real processes, wallets of others.
-  ci      Check format and lints, then run the whole test suite.
+  lint    Check format and lints.
   bench   Measure, and write docs/benchmarks.md.
           ARGS: --quick for a first impression (the page stays as it is)
   soak    Store and read large files for hours while processes are killed.
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let result = match command.as_str() {
         "up" => up::run(&rest),
         "test" => refuse_arguments(&rest).and_then(|()| test::run()),
-        "ci" => refuse_arguments(&rest).and_then(|()| ci::run()),
+        "lint" => refuse_arguments(&rest).and_then(|()| lint::run()),
         "bench" => bench::run(&rest),
         "soak" => soak::run(&rest),
         "" | "help" | "-h" | "--help" => {
