@@ -9,7 +9,7 @@
 use alloy_primitives::B256;
 use blake3::{
     Hasher,
-    hazmat::{HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root},
+    hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root},
 };
 use std::ops::Range;
 
@@ -76,6 +76,11 @@ pub fn length(content_bytes: u64, index: u64) -> Option<usize> {
     Some(rest.min(CHUNK_BYTES as u64) as usize)
 }
 
+/// Bytes of the left side of a subtree of more than one chunk: the largest power of two that leaves something.
+const fn left_bytes(bytes: u64) -> u64 {
+    1 << (bytes - 1).ilog2()
+}
+
 /// The sibling subtrees of chunk `index`, as byte ranges from the chunk up to the root; nothing past the end.
 pub fn siblings(content_bytes: u64, index: u64) -> Option<Vec<Range<u64>>> {
     length(content_bytes, index)?;
@@ -83,7 +88,7 @@ pub fn siblings(content_bytes: u64, index: u64) -> Option<Vec<Range<u64>>> {
     let (mut start, mut end) = (0, content_bytes);
     let mut ranges = Vec::with_capacity(DEPTH_MAX);
     while end - start > CHUNK_BYTES as u64 {
-        let middle = start + left_subtree_len(end - start);
+        let middle = start + left_bytes(end - start);
         if at < middle {
             ranges.push(middle..end);
             end = middle;
@@ -103,7 +108,7 @@ pub fn depth(content_bytes: u64, index: u64) -> Option<usize> {
     let at = index * CHUNK_BYTES as u64;
     let (mut start, mut end, mut depth) = (0, content_bytes, 0);
     while end - start > CHUNK_BYTES as u64 {
-        let middle = start + left_subtree_len(end - start);
+        let middle = start + left_bytes(end - start);
         if at < middle { end = middle } else { start = middle }
         depth += 1;
     }
@@ -163,7 +168,7 @@ pub fn root_of(hash: Hash<'_>, content_bytes: u64, index: u64, chunk: &[u8], pat
     let at = index * CHUNK_BYTES as u64;
     let (mut start, mut end) = (0, content_bytes);
     while end - start > CHUNK_BYTES as u64 {
-        let middle = start + left_subtree_len(end - start);
+        let middle = start + left_bytes(end - start);
         sides = sides << 1 | u64::from(at < middle);
         if at < middle { end = middle } else { start = middle }
     }

@@ -1,7 +1,7 @@
 //! Run miners that really hold bytes, against the modules in memory.
 
-use crate::fixture::*;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use crate::{audits::record::Clock, fixture::*, storage::Word};
+use alloy_primitives::{Address, B256, U256};
 use proofs::{
     chunk::{CHUNK_BYTES, Hash},
     opening::{self, Target},
@@ -85,6 +85,9 @@ impl Farm {
 
     pub fn with(spec: StorageSpec) -> Self {
         let mut net = Net::new(spec);
+        // The first round opens with the next minute, when all is in place.
+        let clock = Clock { opened_ms: START_MS, ..Clock::default() };
+        net.world.storage.insert((AUDITS, U256::ZERO), clock.encode());
         net.add_miners(9, 2);
         let mut farm = Self { net, fragments: BTreeMap::new(), duties: BTreeMap::new() };
         for miner in 1..=9 {
@@ -309,6 +312,11 @@ impl Holder {
         (index, leaves[index])
     }
 
+    /// Says of every stripe that it is not owed.
+    pub fn disown(&mut self) {
+        self.owed.iter_mut().flatten().for_each(|owed| *owed = false);
+    }
+
     fn byte_source(&self, lot: u32, position: u64) -> Option<(&[u8], u64)> {
         let service = self.duties[lot as usize].service?;
         let (index, leaf) = self.covering(lot, position);
@@ -385,8 +393,4 @@ impl Source for Holder {
 /// All wei there is.
 pub fn total(net: &Net) -> U256 {
     net.world.balances.values().fold(U256::ZERO, |sum, balance| sum + *balance)
-}
-
-pub fn bytes(opening: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(opening)
 }

@@ -1,0 +1,90 @@
+//! Run the real state machine over a network of a million miners.
+
+use crate::{
+    audits::record::{Census, Clock, Roll, Run, Storage, Target},
+    fixture::*,
+    storage::{Layout, Word},
+};
+use alloy_primitives::{Address, U256, keccak256};
+use std::time::{Duration, Instant};
+use types::{
+    abi::{AUDITS, MINERS},
+    spec::{AuditSpec, StorageSpec},
+};
+
+/// The slot of a mapping's entry.
+fn entry(mapping: U256, key: u32) -> U256 {
+    keccak256([U256::from(key).to_be_bytes::<32>(), mapping.to_be_bytes::<32>()].concat()).into()
+}
+
+/// A network of miners with a lot each, none of which ever answers: the most that settling can cost.
+fn synthetic(miners: u32, samples: u32) -> Net {
+    let audits = AuditSpec { samples, ..AuditSpec::main() };
+    let mut net = Net::new(StorageSpec { audits: Some(audits), ..StorageSpec::devnet() });
+    let storage = Storage::at(U256::ZERO);
+    let collateral = net.spec.lot_collateral;
+    net.world.balances.insert(MINERS, collateral * U256::from(miners));
+    let mut slots = vec![
+        (AUDITS, storage.census.position(), Census { lots: miners, live: miners }.encode()),
+        (AUDITS, storage.clock.position(), Clock::default().encode()),
+        (AUDITS, storage.target.position(), Target::default().encode()),
+        // Miners: count of miners and of lots.
+        (MINERS, U256::ZERO, U256::from(miners)),
+        (MINERS, U256::from(1), U256::from(miners)),
+    ];
+    for miner in 1..=miners {
+        let record = entry(storage.miners.position(), miner);
+        let roll = Roll { lots: 1, live: 1, runs: 1, ..Roll::default() };
+        slots.push((AUDITS, record, roll.encode()));
+        slots.push((AUDITS, entry(record + U256::from(8), 0), Run { start: 0, lot: miner }.encode()));
+        let known = entry(U256::from(2), miner);
+        let operator = Address::from_word(keccak256(miner.to_be_bytes()));
+        slots.push((MINERS, known, U256::from_be_slice(operator.as_slice())));
+        // `Tally { lots, free, .. }`: one lot, free.
+        slots.push((MINERS, known + U256::from(1), U256::from(1) | U256::from(1) << 32));
+        slots.push((MINERS, known + U256::from(2), collateral));
+        slots.push((MINERS, entry(U256::from(3), miner), U256::from(miner)));
+        // A plot, or nothing would be asked.
+        slots.push((AUDITS, entry(storage.plots.position(), miner), U256::from(7)));
+    }
+    net.world.storage = slots.into_iter().map(|(address, slot, value)| ((address, slot), value)).collect();
+    net
+}
+
+/// What the dearest block of a round costs, of all blocks, and how many there are.
+fn dearest(net: &mut Net) -> (u64, Duration, u32) {
+    let (mut gas, mut time, mut blocks) = (0, Duration::ZERO, 0);
+    let mut settling = false;
+    for _ in 0..20_000 {
+        let due = net.target().filter(|(_, view)| *view <= net.world.block.view).map(beacon);
+        let start = Instant::now();
+        let response = net.block(due);
+        (gas, time) = (gas.max(response.gas_used), time.max(start.elapsed()));
+        blocks += 1;
+        let slot = Storage::at(U256::ZERO).clock.position();
+        let clock = Clock::decode(net.world.storage.get(&(AUDITS, slot)).copied().unwrap_or_default());
+        settling |= clock.stage == 5;
+        if settling && clock.stage == 0 {
+            return (gas, time, blocks);
+        }
+        // Nothing happens before a deadline.
+        if [2, 4].contains(&clock.stage) {
+            net.world.block.timestamp_ms = clock.deadline_ms;
+        }
+    }
+    panic!("the round does not close");
+}
+
+/// The cost of a block does not grow with the network, but by the depth of its trees.
+#[test]
+fn a_block_costs_the_same_for_a_thousand_and_a_million_miners_slow() {
+    let samples = 1_280;
+    let (small, small_time, _) = dearest(&mut synthetic(1_000, samples));
+    let (large, large_time, blocks) = dearest(&mut synthetic(1_000_000, samples));
+    // 64 judged samples a block: 20 blocks, and a few for the stages.
+    assert!(blocks < 40, "{blocks} blocks");
+    assert!(large <= small + small / 20, "{small} gas at 1,000 miners, {large} at 1,000,000");
+    assert!(large < 15_000_000, "{large} gas");
+    // Shown by `--nocapture`; quoted in docs/spec/audits.md.
+    eprintln!("dearest block: {small} gas {small_time:?} at 1,000 miners, {large} gas {large_time:?} at 1,000,000");
+}
