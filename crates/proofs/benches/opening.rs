@@ -43,7 +43,8 @@ fn opened(deep: bool, service: bool) -> (Round, Duty, B256, Target, Vec<u8>) {
     let slot = content(1, 2 << 20);
     let start = at as usize * 1024;
     let bytes = slot[start..start + 1024].to_vec();
-    let (duty, shown) = if service { stripe(place, &slot, at, bytes.clone()) } else { unit(place, &slot, at, bytes.clone()) };
+    let (duty, shown) =
+        if service { stripe(place, &slot, at, bytes.clone()) } else { unit(place, &slot, at, bytes.clone()) };
     let key = round.deep_key(place);
     let (response, deep_path) = if deep {
         (Hash::Keyed(&key).root(&slot), chunk::path(Hash::Keyed(&key), &slot, at).expect("a chunk"))
@@ -115,9 +116,12 @@ fn unit(place: Place, slot: &[u8], at: u64, bytes: Vec<u8>) -> (Duty, Content) {
 }
 
 fn openings(criterion: &mut Criterion) {
-    for (name, deep, service) in
-        [("stripe light", false, true), ("stripe deep", true, true), ("idle light", false, false), ("idle deep", true, false)]
-    {
+    for (name, deep, service) in [
+        ("stripe light", false, true),
+        ("stripe deep", true, true),
+        ("idle light", false, false),
+        ("idle deep", true, false),
+    ] {
         let (round, duty, root, target, opening) = opened(deep, service);
         verify(&round, &duty, &root, &target, &opening).expect("the opening is valid");
         assert!(opening.len() <= 3_584, "{} bytes", opening.len());

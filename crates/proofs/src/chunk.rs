@@ -109,7 +109,11 @@ pub fn depth(content_bytes: u64, index: u64) -> Option<usize> {
     let (mut start, mut end, mut depth) = (0, content_bytes, 0);
     while end - start > CHUNK_BYTES as u64 {
         let middle = start + left_bytes(end - start);
-        if at < middle { end = middle } else { start = middle }
+        if at < middle {
+            end = middle
+        } else {
+            start = middle
+        }
         depth += 1;
     }
     Some(depth)
@@ -118,7 +122,8 @@ pub fn depth(content_bytes: u64, index: u64) -> Option<usize> {
 /// The path of chunk `index` of `content`; nothing past the end.
 pub fn path(hash: Hash<'_>, content: &[u8], index: u64) -> Option<Vec<B256>> {
     let ranges = siblings(content.len() as u64, index)?;
-    let value = |range: Range<u64>| hash.chaining_value(range.start, &content[range.start as usize..range.end as usize]);
+    let value =
+        |range: Range<u64>| hash.chaining_value(range.start, &content[range.start as usize..range.end as usize]);
     Some(ranges.into_iter().map(value).collect())
 }
 

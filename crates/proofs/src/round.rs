@@ -160,10 +160,7 @@ impl Round {
 
     fn at_place(&self, domain: &str, place: Place) -> B256 {
         let Place { lot, slot } = place;
-        derive(
-            domain,
-            &[self.beacon.as_slice(), &self.miner.to_be_bytes(), &lot.to_be_bytes(), &slot.to_be_bytes()],
-        )
+        derive(domain, &[self.beacon.as_slice(), &self.miner.to_be_bytes(), &lot.to_be_bytes(), &slot.to_be_bytes()])
     }
 
     /// The key of a response over one chunk.

@@ -54,9 +54,7 @@ impl Module for Audits {
         for caller in [VOLUMES, MINERS] {
             if let Some(call) = decode_internal(ledger, input, caller)? {
                 return match call {
-                    Internal::beginRound(call) => {
-                        mutate(ledger, call, |ledger, call| self.begin_round(ledger, call))
-                    }
+                    Internal::beginRound(call) => mutate(ledger, call, |ledger, call| self.begin_round(ledger, call)),
                     Internal::enrol(call) => mutate(ledger, call, |ledger, call| self.enrol(ledger, call)),
                     Internal::leave(call) => mutate(ledger, call, |ledger, call| self.leave(ledger, call)),
                 };

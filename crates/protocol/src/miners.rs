@@ -92,7 +92,11 @@ impl Module for Miners {
 impl Miners {
     /// The module under the parameters of a chain.
     pub fn new(spec: &StorageSpec) -> Self {
-        Self { lot_collateral: spec.lot_collateral, is_audited: spec.audits.is_some(), storage: Storage::at(U256::ZERO) }
+        Self {
+            lot_collateral: spec.lot_collateral,
+            is_audited: spec.audits.is_some(),
+            storage: Storage::at(U256::ZERO),
+        }
     }
 
     fn register(&self, ledger: &mut dyn Ledger, call: IMiners::registerCall) -> Result<u32> {

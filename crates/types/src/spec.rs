@@ -272,7 +272,10 @@ impl ChainSpec {
             ),
             (storage.slot_bytes <= 64 << 20, "slot_bytes is above 64 MiB"),
             (storage.lot_slots > 0, "lot_slots is zero"),
-            (storage.audits.as_ref().is_none_or(|audits| audits.fits(storage)), "audits do not fit the storage's sizes"),
+            (
+                storage.audits.as_ref().is_none_or(|audits| audits.fits(storage)),
+                "audits do not fit the storage's sizes",
+            ),
             (storage.open_target > 0, "open_target is zero"),
         ];
         match rules.iter().find(|(holds, _)| !holds) {

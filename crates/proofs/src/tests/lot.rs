@@ -35,8 +35,7 @@ pub fn bytes(label: &[u8], count: usize) -> Vec<u8> {
 
 impl Lots {
     pub fn new(beacon: u8) -> Self {
-        let shape =
-            Shape { slot_bytes: 256 * KIB, lot_slots: 8, unit_slots: 4, light_divisor: 1, deep_divisor: 2 };
+        let shape = Shape { slot_bytes: 256 * KIB, lot_slots: 8, unit_slots: 4, light_divisor: 1, deep_divisor: 2 };
         let round = Round { shape, beacon: B256::repeat_byte(beacon), miner: 3, lots: 3 };
         let (mut leaves, mut fragments, mut offset) = (Vec::new(), Vec::new(), 0);
         for (index, length) in [100u64, 900_000, 1 << 20, 300_000, 500_000].into_iter().enumerate() {

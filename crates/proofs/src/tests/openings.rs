@@ -24,7 +24,9 @@ pub struct World {
 
 /// Every entry, opened at two chunks if it is deep.
 pub static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let lots = (0..=u8::MAX).map(Lots::new).find(|lots| wanted(lots).map(|(_, kind)| kind).collect::<BTreeSet<_>>().len() == 8);
+    let lots = (0..=u8::MAX)
+        .map(Lots::new)
+        .find(|lots| wanted(lots).map(|(_, kind)| kind).collect::<BTreeSet<_>>().len() == 8);
     let lots = lots.expect("some beacon covers every kind");
     let Ok(responses) = Responses::collect(&lots.round, &lots);
     let root = responses.root();

@@ -11,7 +11,7 @@ use crate::{
 };
 use alloy_primitives::U256;
 use proofs::{
-    chunk::CHUNK_BYTES,
+    chunk::{self, CHUNK_BYTES},
     opening::{Content, OPENING_BYTES_MAX, Shown, Stripe},
     response::{Owed, Service},
     sample::Sample,
@@ -124,9 +124,10 @@ impl Audits {
         let shape = self.shape()?;
         let span = record.span.get(ledger)?;
         let beacon = self.storage.beacon_b.get(ledger)?;
-        let position = span.offset.plus(challenged_chunk(beacon, id, span.fragment_bytes).times(CHUNK_BYTES as u64)?)?;
+        let position =
+            span.offset.plus(challenged_chunk(beacon, id, span.fragment_bytes).times(CHUNK_BYTES as u64)?)?;
         let slot = position.checked_div(shape.slot_bytes).and_then(|slot| u32::try_from(slot).ok()).unwrap_or_default();
-        let chunk = position.checked_rem(shape.slot_bytes).unwrap_or_default() / CHUNK_BYTES as u64;
+        let chunk = chunk::count(position.checked_rem(shape.slot_bytes).unwrap_or_default());
         let shown = Content::decode(content)
             .and_then(|content| content.verify(&shape, Owed::Service(*service), slot, chunk))
             .map_err(|error| IAudits::InvalidOpening { reason: error.to_string() })?;
@@ -203,7 +204,7 @@ impl Audits {
 pub fn challenged_chunk(beacon: alloy_primitives::B256, id: u64, fragment_bytes: u64) -> u64 {
     // Numbers of samples end far below.
     let number = u32::MAX.wrapping_sub(id as u32);
-    Sample { beacon, number }.chunk(fragment_bytes / CHUNK_BYTES as u64)
+    Sample { beacon, number }.chunk(chunk::count(fragment_bytes))
 }
 
 fn leaf_of(leaf: &Leaf) -> StripeLeaf {

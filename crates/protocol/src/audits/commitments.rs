@@ -4,11 +4,7 @@ use super::{
     Audits,
     record::{Clock, MinerRecord, Stage, Standing},
 };
-use crate::{
-    Checked, Ledger, Result,
-    internal::ILotAudits,
-    volumes::REBUILD_FEE_DAYS,
-};
+use crate::{Checked, Ledger, Result, internal::ILotAudits, volumes::REBUILD_FEE_DAYS};
 use alloy_primitives::U256;
 use types::abi::{DECLARED_MAX, IAudits, IMiners, MINERS};
 
@@ -87,12 +83,7 @@ impl Audits {
         record.standing.set(ledger, booked)?;
         if record.roll.get(ledger)?.live > 0 {
             let fine = self.fine_missed(ledger, miner, record, missed)?;
-            ledger.emit(&IAudits::Missed {
-                miner,
-                firstRound: standing.booked.plus(1)?,
-                lastRound: closed,
-                fine,
-            })?;
+            ledger.emit(&IAudits::Missed { miner, firstRound: standing.booked.plus(1)?, lastRound: closed, fine })?;
         }
         Ok(booked)
     }

@@ -93,12 +93,7 @@ impl Audits {
     }
 
     /// What a sample asks for; nothing if it hit nobody, or something that nobody owes.
-    pub(super) fn asked_by(
-        &self,
-        ledger: &mut dyn Ledger,
-        sampled: &Sampled,
-        number: u32,
-    ) -> Result<Option<Asked>> {
+    pub(super) fn asked_by(&self, ledger: &mut dyn Ledger, sampled: &Sampled, number: u32) -> Result<Option<Asked>> {
         if number >= sampled.samples {
             return Ok(None);
         }

@@ -15,11 +15,7 @@ use super::{
     openings::Asked,
     record::{Earned, MinerRecord, Sampled, Vested},
 };
-use crate::{
-    Checked, Ledger, PUBLIC_POLICY, Result,
-    internal::IFees,
-    territories::DAY_MS,
-};
+use crate::{Checked, Ledger, PUBLIC_POLICY, Result, internal::IFees, territories::DAY_MS};
 use alloy_primitives::U256;
 use proofs::opening::Shown;
 use types::{
@@ -73,9 +69,7 @@ impl Audits {
         let prices = self.price(rules, sampled.live)?;
         let earned = match shown {
             Shown::NotOwed(_) | Shown::Unfilled => return Ok(U256::ZERO),
-            Shown::Idle => {
-                self.emit_reward(ledger, prices.idle)?
-            }
+            Shown::Idle => self.emit_reward(ledger, prices.idle)?,
             Shown::Stripe(..) => {
                 let fee = ledger.call_module(TERRITORIES, &IFees::payOutCall { amount: prices.fee })?;
                 let burned = fee.times(U256::from(rules.burn_percent))?.div_ceil(U256::from(100));

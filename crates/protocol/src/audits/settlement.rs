@@ -108,13 +108,7 @@ impl Audits {
 
     /// Moves the miners that were watched in this round to the end of the queue, one round nearer to leaving it if they
     /// answered.
-    fn rotate_watch(
-        &self,
-        ledger: &mut dyn Ledger,
-        rules: &AuditSpec,
-        clock: &Clock,
-        sampled: &Sampled,
-    ) -> Result<()> {
+    fn rotate_watch(&self, ledger: &mut dyn Ledger, rules: &AuditSpec, clock: &Clock, sampled: &Sampled) -> Result<()> {
         for _ in 0..sampled.watched {
             let queue = self.storage.queue.get(ledger)?;
             let slot = self.storage.watch.at(ledger, &queue.first)?;

@@ -138,7 +138,11 @@ impl Volumes {
         Ok(!is_released && !is_missing && seat < volume.seats())
     }
 
-    pub(super) fn member(&self, ledger: &mut dyn Ledger, call: ISnapshots::memberCall) -> Result<ISnapshots::memberReturn> {
+    pub(super) fn member(
+        &self,
+        ledger: &mut dyn Ledger,
+        call: ISnapshots::memberCall,
+    ) -> Result<ISnapshots::memberReturn> {
         let ISnapshots::memberCall { volume: id, seat } = call;
         let volume = self.storage.volume(ledger, id)?;
         let seats = usize::from(volume.seats());

@@ -1,7 +1,7 @@
 use super::farm::*;
 use crate::{audits::challenges::challenged_chunk, fixture::*};
 use alloy_primitives::{Address, U256};
-use proofs::opening::stripe_content;
+use proofs::{opening::stripe_content, response::Source};
 use types::{
     abi::{AUDITS, IAudits, MINERS, VOLUMES},
     merkle::Tree,
@@ -35,7 +35,6 @@ fn of(farm: &mut Farm, id: u64) -> IAudits::Challenge {
 fn answer(farm: &mut Farm, id: u64) -> IAudits::answerCall {
     let terms = of(farm, id);
     let holder = &farm.duties[&terms.miner];
-    use proofs::response::Source;
     let lot = (0..holder.round.lots).find(|lot| holder.duty(*lot).service.is_some()).unwrap();
     let beacon = farm.net.view(AUDITS, &IAudits::roundCall {}).beaconB;
     let holder = &farm.duties[&terms.miner];
@@ -100,8 +99,7 @@ fn a_challenge_names_what_a_member_owes() {
         IAudits::challengeCall { path: Vec::new(), ..good.clone() },
     ];
     for call in bad {
-        let _: IAudits::InvalidChallenge =
-            refusal(farm.net.try_pay(MALLORY, AUDITS, U256::from(FEE), &call));
+        let _: IAudits::InvalidChallenge = refusal(farm.net.try_pay(MALLORY, AUDITS, U256::from(FEE), &call));
     }
     let short: IAudits::Underpaid = refusal(farm.net.try_pay(MALLORY, AUDITS, U256::from(FEE - 1), &good));
     assert_eq!(short.due, U256::from(FEE));

@@ -23,13 +23,7 @@ pub const OPEN: u8 = 4;
 
 pub fn spec() -> StorageSpec {
     let audits = AuditSpec { light_divisor: 2, deep_divisor: 4, samples: 24, ..AuditSpec::devnet() };
-    StorageSpec {
-        slot_bytes: 256 << 10,
-        lot_slots: 8,
-        open_target: 1,
-        audits: Some(audits),
-        ..StorageSpec::devnet()
-    }
+    StorageSpec { slot_bytes: 256 << 10, lot_slots: 8, open_target: 1, audits: Some(audits), ..StorageSpec::devnet() }
 }
 
 /// A network whose miners hold what they say.
@@ -193,7 +187,7 @@ impl Farm {
         };
         for lot in lots {
             let duty = self.net.view(AUDITS, &IAudits::dutyCall { lot });
-            let service = (duty.volume != 0).then(|| Service {
+            let service = (duty.volume != 0).then_some(Service {
                 profile: Profile::Devnet,
                 seat: duty.seat,
                 column_bytes: duty.columnBytes,
@@ -260,8 +254,7 @@ impl Farm {
     /// Opens all samples of these miners.
     pub fn open_all(&mut self, miners: impl IntoIterator<Item = u32>) {
         let miners: Vec<u32> = miners.into_iter().collect();
-        let responses: BTreeMap<u32, Responses> =
-            miners.iter().map(|miner| (*miner, self.responses(*miner))).collect();
+        let responses: BTreeMap<u32, Responses> = miners.iter().map(|miner| (*miner, self.responses(*miner))).collect();
         for (number, sample) in self.samples() {
             let Some(responses) = responses.get(&sample.miner) else { continue };
             let opening = self.opening_with(&sample, responses);
