@@ -284,3 +284,6 @@ impl ChainSpec {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

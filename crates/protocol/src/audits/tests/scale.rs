@@ -8,7 +8,7 @@ use crate::{
 use alloy_primitives::{Address, U256, keccak256};
 use std::time::{Duration, Instant};
 use types::{
-    abi::{AUDITS, MINERS},
+    abi::{AUDITS, IAudits, MINERS},
     spec::{AuditSpec, StorageSpec},
 };
 
@@ -94,7 +94,13 @@ fn a_block_costs_the_same_at_ten_thousand_and_a_million_miners_slow() {
     let samples = 1_280;
     for habit in [Habit::Absent, Habit::Withholding] {
         let costs = [10_000, 100_000, 1_000_000].map(|miners| {
-            let (gas, time, blocks) = dearest(&mut synthetic(miners, samples, habit));
+            let mut net = synthetic(miners, samples, habit);
+            let (gas, time, blocks) = dearest(&mut net);
+            let (missed, faulted) = (net.events::<IAudits::Missed>().len(), net.events::<IAudits::Faulted>().len());
+            match habit {
+                Habit::Absent => assert!(missed > samples as usize * 9 / 10 && faulted == 0, "{missed} {faulted}"),
+                Habit::Withholding => assert_eq!((missed, faulted), (0, samples as usize)),
+            }
             // Shown by `--nocapture`; quoted in docs/spec/audits.md.
             eprintln!("{habit:?}, {miners} miners: dearest block {gas} gas, {time:?}");
             // 64 judged samples a block: 20 blocks, and a few for the stages.
