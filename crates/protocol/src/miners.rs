@@ -6,7 +6,11 @@ mod record;
 use crate::{
     Checked, Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
-    internal::ILots::{self, ILotsCalls as Internal},
+    internal::{
+        ILotAudits::{self, ILotAuditsCalls as Asked},
+        ILots::{self, ILotsCalls as Internal},
+        IRounds,
+    },
     layout,
     storage::{Layout, Mapping, Slot},
 };
@@ -18,6 +22,7 @@ use record::{Identity, Lot, LotState, MinerRecord, Tally};
 use types::{
     Endpoint, ReceiptPublicKey, ReceiptSignature,
     abi::{
+        AUDITS,
         IMiners::{self, IMinersCalls as Calls},
         VOLUMES,
     },
@@ -50,6 +55,7 @@ layout! {
 #[derive(Debug)]
 pub struct Miners {
     lot_collateral: U256,
+    is_audited: bool,
     storage: Storage,
 }
 
@@ -62,6 +68,13 @@ impl Module for Miners {
                 Internal::receiptKeys(call) => {
                     view(ledger, call, |ledger, call| self.receipt_keys(ledger, &call.miners))
                 }
+            };
+        }
+        if let Some(call) = decode_internal(ledger, input, AUDITS)? {
+            return match call {
+                Asked::place(call) => view(ledger, call, |ledger, call| self.place(ledger, call.lot)),
+                Asked::stake(call) => view(ledger, call, |ledger, call| self.stake(ledger, call.miner)),
+                Asked::slash(call) => mutate(ledger, call, |ledger, call| self.slash(ledger, call)),
             };
         }
         match decode(ledger, input)? {
@@ -80,7 +93,11 @@ impl Module for Miners {
 impl Miners {
     /// The module under the parameters of a chain.
     pub fn new(spec: &StorageSpec) -> Self {
-        Self { lot_collateral: spec.lot_collateral, storage: Storage::at(U256::ZERO) }
+        Self {
+            lot_collateral: spec.lot_collateral,
+            is_audited: spec.audits.is_some(),
+            storage: Storage::at(U256::ZERO),
+        }
     }
 
     fn register(&self, ledger: &mut dyn Ledger, call: IMiners::registerCall) -> Result<u32> {
@@ -142,6 +159,9 @@ impl Miners {
 
         let first_lot = self.storage.lot_count.get(ledger)?.plus(1)?;
         self.add_lots(ledger, miner, &record, first_lot, lots)?;
+        if self.is_audited {
+            ledger.call_module(AUDITS, &IRounds::enrolCall { miner, firstLot: first_lot, lots })?;
+        }
         ledger.emit(&IMiners::Pledged { miner, lots, firstLot: first_lot })?;
         Ok(IMiners::pledgeReturn {})
     }
@@ -182,6 +202,9 @@ impl Miners {
             return Err(IMiners::MinerRetired { miner }.into());
         }
         let tally = record.tally.get(ledger)?;
+        if self.is_audited {
+            ledger.call_module(AUDITS, &IRounds::leaveCall { miner, lots: tally.free })?;
+        }
         let size = self.storage.miner_count.get(ledger)?;
         self.storage.pool.withdraw(ledger, size, miner, tally.weight)?;
         record.identity.set(ledger, Identity { retired: true, ..identity })?;
@@ -229,6 +252,35 @@ impl Miners {
             _ => LotState::Member,
         };
         Ok(IMiners::lotReturn { miner: lot.miner, state: state as u8, volume: lot.volume, seat: lot.seat })
+    }
+
+    fn place(&self, ledger: &mut dyn Ledger, id: u32) -> Result<ILotAudits::placeReturn> {
+        let Lot { miner, volume, seat, .. } = self.storage.lots.at(ledger, &id)?.get(ledger)?;
+        if miner == 0 {
+            return Err(IMiners::UnknownLot { lot: id }.into());
+        }
+        let retired = self.known(ledger, miner)?.identity.get(ledger)?.retired;
+        Ok(ILotAudits::placeReturn { miner, volume, seat, live: volume != 0 || !retired })
+    }
+
+    fn stake(&self, ledger: &mut dyn Ledger, miner: u32) -> Result<ILotAudits::stakeReturn> {
+        let record = self.known(ledger, miner)?;
+        let tally = record.tally.get(ledger)?;
+        Ok(ILotAudits::stakeReturn {
+            operator: record.identity.get(ledger)?.operator,
+            lots: tally.lots,
+            lotsFree: tally.free,
+            collateral: record.collateral.get(ledger)?,
+        })
+    }
+
+    fn slash(&self, ledger: &mut dyn Ledger, call: ILotAudits::slashCall) -> Result<U256> {
+        let record = self.known(ledger, call.miner)?;
+        let collateral = record.collateral.get(ledger)?;
+        let taken = collateral.min(call.amount);
+        record.collateral.set(ledger, collateral.minus(taken)?)?;
+        ledger.pay(call.to, taken)?;
+        Ok(taken)
     }
 
     fn freeze(&self, ledger: &mut dyn Ledger, call: ILots::freezeCall) -> Result<bool> {

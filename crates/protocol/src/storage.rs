@@ -8,7 +8,7 @@ mod bitmap;
 mod bytes;
 
 pub use array::{Array, U32Array, U32List};
-pub use bitmap::Bitmap;
+pub use bitmap::{Bitmap, WORD_BITS};
 pub use bytes::ByteString;
 
 use crate::{Fault, Ledger};

@@ -6,17 +6,21 @@ mod lease;
 mod record;
 mod release;
 mod signers;
+mod snapshot;
 
 use crate::{
     Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
-    internal::{IBlockHook::IBlockHookCalls as Hook, SYSTEM},
+    internal::{IBlockHook::IBlockHookCalls as Hook, ISnapshots::ISnapshotsCalls as Asked, SYSTEM},
     storage::{Layout, Word},
 };
 use alloy_primitives::{Bytes, U256};
 use record::{Draw, Storage};
 use types::{
-    abi::IVolumes::{self, IVolumesCalls as Calls},
+    abi::{
+        AUDITS,
+        IVolumes::{self, IVolumesCalls as Calls},
+    },
     spec::StorageSpec,
 };
 
@@ -36,6 +40,13 @@ impl Module for Volumes {
     fn call(&self, ledger: &mut dyn Ledger, input: &[u8]) -> Result<Bytes> {
         if let Some(Hook::beginBlock(call)) = decode_internal(ledger, input, SYSTEM)? {
             return mutate(ledger, call, |ledger, call| self.begin_block(ledger, call));
+        }
+        if let Some(call) = decode_internal(ledger, input, AUDITS)? {
+            return match call {
+                Asked::audited(call) => view(ledger, call, |ledger, call| self.audited(ledger, call.volume)),
+                Asked::owes(call) => view(ledger, call, |ledger, call| self.owes(ledger, call)),
+                Asked::member(call) => view(ledger, call, |ledger, call| self.member(ledger, call)),
+            };
         }
         match decode(ledger, input)? {
             Calls::lease(call) => mutate(ledger, call, |ledger, call| self.lease(ledger, call)),
@@ -95,15 +106,17 @@ impl Volumes {
     }
 }
 
-/// The slot with the view that formation waits for.
+/// The slot with the views that formation and audits wait for.
 pub(crate) fn target_position() -> U256 {
     Storage::at(U256::ZERO).draw.position()
 }
 
-/// What that slot says.
+/// What that slot says: the earlier of the two, and once its seed is there, the later.
 pub(crate) fn target(word: U256) -> Option<(u64, u64)> {
     let draw = Draw::decode(word);
-    draw.pending.then_some((draw.epoch, draw.view))
+    let formation = draw.pending.then_some(draw.view);
+    let audits = (draw.audit_view != 0).then_some(draw.audit_view);
+    formation.into_iter().chain(audits).min().map(|view| (draw.epoch, view))
 }
 
 #[cfg(test)]

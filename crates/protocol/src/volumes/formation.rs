@@ -61,6 +61,7 @@ impl Volumes {
             Step::Renew => self.set_target(ledger, draw.policy)?,
             Step::Form => self.form(ledger, &draw, &call)?,
         }
+        self.begin_round(ledger, call)?;
         Ok(IBlockHook::beginBlockReturn {})
     }
 
@@ -76,7 +77,8 @@ impl Volumes {
     fn set_target(&self, ledger: &mut dyn Ledger, policy: u32) -> Result<()> {
         let BlockFacts { epoch, view, .. } = ledger.block();
         let view = view.plus(self.spec.draw_delay_views)?;
-        self.storage.draw.set(ledger, Draw { epoch, view, policy, pending: true })?;
+        let draw = self.storage.draw.get(ledger)?;
+        self.storage.draw.set(ledger, Draw { epoch, view, policy, pending: true, ..draw })?;
         Ok(ledger.emit(&IVolumes::DrawStarted { policy, epoch, targetView: view })?)
     }
 
@@ -92,11 +94,13 @@ impl Volumes {
         record.lots.store(ledger, &lots)?;
         record.miners.store(ledger, &miners)?;
         let open_position = self.storage.open.at(ledger, &policy)?.push(ledger, volume)?;
+        self.start_snapshot(ledger, &record)?;
         record
             .head
             .set(ledger, Head { profile: profile as u8, open: true, policy, open_position, ..Head::default() })?;
         self.storage.volume_count.set(ledger, volume)?;
-        self.storage.draw.set(ledger, Draw::default())?;
+        let audit_view = self.storage.draw.get(ledger)?.audit_view;
+        self.storage.draw.set(ledger, Draw { audit_view, ..Draw::default() })?;
         Ok(ledger.emit(&IVolumes::Formed { volume, policy, lots, miners })?)
     }
 }

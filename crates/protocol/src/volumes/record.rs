@@ -21,6 +21,27 @@ packed! {
         view: u64,
         policy: u32,
         pending: bool,
+        /// The view that an audit round waits for, or zero; of the same epoch once a block has begun.
+        audit_view: u64,
+    }
+}
+
+packed! {
+    /// A volume as it was at beacon A of a round, kept by its first change after that.
+    pub struct Snapshot {
+        round: u64,
+        column_bytes: u64,
+        stripe_count: u32,
+    }
+}
+
+packed! {
+    /// Where the column ended when the first stripe of a day was appended, and of the day before; a day is a fixed number
+    /// of rounds.
+    pub struct Marks {
+        day: u64,
+        start: u64,
+        before: u64,
     }
 }
 
@@ -38,6 +59,13 @@ layout! {
         released: Bitmap,
         /// Seats that did not sign a stripe, a bit each; none for a stripe that all signed.
         missing: Mapping<u32, Slot<U256>>,
+        snapshot: Slot<Snapshot>,
+        /// Root of the log as of the snapshot.
+        snapshot_root: Slot<B256>,
+        marks: Slot<Marks>,
+        /// By word of `released`: the round of its last change, and what it was at that round's beacon A.
+        released_round: Mapping<u64, Slot<u64>>,
+        released_before: Mapping<u64, Slot<U256>>,
     }
 }
 
@@ -53,6 +81,8 @@ layout! {
         leases: Mapping<u64, Mapping<u32, Slot<Lease>>>,
         /// By territory: sequences that were used.
         sequences: Mapping<u64, Bitmap>,
+        /// The last audit round that was opened.
+        round: Slot<u64>,
     }
 }
 

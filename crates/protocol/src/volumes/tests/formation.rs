@@ -24,7 +24,7 @@ fn takes_the_step_that_the_state_asks_for() {
     assert_eq!(plan(&idle, &block, None, 3, 3), Step::Rest);
     assert_eq!(plan(&idle, &block, Some((0, 0)), 3, 3), Step::Rest);
 
-    let draw = Draw { epoch: 2, view: 490, policy: 0, pending: true };
+    let draw = Draw { epoch: 2, view: 490, policy: 0, pending: true, audit_view: 0 };
     assert_eq!(plan(&draw, &block, Some((2, 490)), 2, 3), Step::Form);
     for other in [None, Some((2, 489)), Some((2, 491)), Some((1, 490))] {
         assert_eq!(plan(&draw, &block, other, 2, 3), Step::Rest);
