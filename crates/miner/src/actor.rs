@@ -1,6 +1,7 @@
 //! Run a miner: set it up, follow the chain, and answer peers meanwhile.
 
 use crate::{
+    audit::Auditor,
     follow::{FollowError, Follower},
     notes,
     service::MinerService,
@@ -9,7 +10,10 @@ use crate::{
     state::State,
     views::Views,
 };
-use client::chain::{ChainApi, ChainError};
+use client::{
+    Sender,
+    chain::{ChainApi, ChainError},
+};
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store::{FragmentKey, FragmentState, Store, StoreError};
@@ -17,6 +21,7 @@ use tokio::{
     sync::{RwLock, watch},
     task::JoinHandle,
 };
+use tokio_util::task::AbortOnDropHandle;
 use transport::{Service, Transport};
 
 /// Notes that are read at once when a miner starts.
@@ -83,7 +88,8 @@ impl Miner {
         keys: Keys,
     ) -> Result<MinerHandle, MinerError> {
         let spec = chain.spec().await?;
-        let state = Arc::new(Mutex::new(restore(&store).await?));
+        let state = State { is_audited: spec.storage.audits.is_some(), ..restore(&store).await? };
+        let state = Arc::new(Mutex::new(state));
         let turn = Arc::new(RwLock::new(()));
         let service = Arc::new(MinerService {
             chain: chain.clone(),
@@ -150,6 +156,7 @@ async fn run(
     let miner = set_up(&follower.chain, &config, &keys).await?;
     follower.state.lock().miner = miner;
     told.send_modify(|progress| progress.miner = Some(miner));
+    let _auditing = audit(&follower, &keys, told.subscribe()).await?;
     let mut unreachable = false;
     loop {
         match follower.step().await {
@@ -169,6 +176,30 @@ async fn run(
             }
         }
     }
+}
+
+/// Answers rounds beside following, until the handle is dropped; nothing on a chain without rounds.
+async fn audit(
+    follower: &Follower,
+    keys: &Keys,
+    mut progress: watch::Receiver<Progress>,
+) -> Result<Option<AbortOnDropHandle<()>>, ChainError> {
+    let spec = follower.chain.spec().await?;
+    let Some(audits) = &spec.storage.audits else { return Ok(None) };
+    let (chain, store, state) = (follower.chain.clone(), follower.store.clone(), follower.state.clone());
+    let sender = Sender::new(chain.clone(), keys.operator.clone());
+    let mut auditor = Auditor::new(chain, store, state, sender, (&spec.storage, audits));
+    Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        let mut told = String::new();
+        while progress.changed().await.is_ok() {
+            let text = auditor.step().await.err().map(|error| error.to_string()).unwrap_or_default();
+            // Said once, not once a block.
+            if !text.is_empty() && text != told {
+                tracing::warn!("the round is not answered yet: {text}");
+            }
+            told = text;
+        }
+    }))))
 }
 
 /// Reads back what a miner knew.

@@ -3,7 +3,7 @@
 use crate::{
     notes,
     service::keep_found,
-    staging::Account,
+    staging::{Account, NOBODY},
     state::{Event, Held, State, VolumeLog},
 };
 use alloy_primitives::B256;
@@ -23,7 +23,10 @@ use types::{
         IVolumes::{Appended, Formed, Released},
         VOLUMES,
     },
-    layout::volumes::{LeaseQuery, LogQuery, SeatsQuery},
+    layout::{
+        audits::{RoundQuery, Stage},
+        volumes::{LeaseQuery, LogQuery, SeatsQuery},
+    },
 };
 
 /// Blocks that are read at once.
@@ -276,15 +279,27 @@ impl Follower {
         Ok(())
     }
 
+    /// Whether no round can ask any more for what was released up to the height that was followed. A round that opens
+    /// later asks for less.
+    async fn is_between_rounds(&self) -> Result<bool, ChainError> {
+        if !self.state.lock().is_audited {
+            return Ok(true);
+        }
+        let round = Network(&*self.chain).query(RoundQuery).await?;
+        Ok(matches!(round.stage, Stage::Rest | Stage::AwaitA))
+    }
+
     /// Lets staged fragments go that nobody has committed and nobody may commit any more.
     async fn sweep(&mut self) -> Result<(), FollowError> {
         let accounts = self.state.lock().staging.accounts();
         let query = |account: &Account| LeaseQuery { territory: account.territory, volume: account.volume };
         let queries: Vec<_> = accounts.iter().map(query).collect();
         let (read_at, leases) = Network(&*self.chain).query_many(&queries).await?;
+        let may_bury = self.is_between_rounds().await?;
         let over: BTreeSet<Account> = accounts
             .into_iter()
             .zip(leases)
+            .filter(|(account, _)| account.territory != NOBODY || may_bury)
             .filter(|(_, lease)| lease.until_ms < read_at.timestamp_ms)
             .map(|(account, _)| account)
             .collect();

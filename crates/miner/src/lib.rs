@@ -11,6 +11,7 @@
 //! nothing but a repetition. What members owe stands in `docs/spec/miner.md`.
 
 mod actor;
+mod audit;
 mod follow;
 mod notes;
 mod resync;

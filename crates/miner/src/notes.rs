@@ -6,6 +6,7 @@
 //! "v" volume (4)            → 1 (1) ‖ seat (2) ‖ profile (1) ‖ count (8) ‖ left siblings (32 each, depth of the log)
 //! "l" volume (4) index (4)  → segment (32) ‖ territory ‖ offset ‖ fragment bytes ‖ length ‖ committed at ‖ term end (8 each)
 //! "m" volume (4) index (4)  → segment (32): the stripe is in the log and its fragment is not here
+//! "r" volume (4) index (4)  → nothing: the stripe was released, on a chain with audits
 //! ```
 //! All integers are big endian, so that notes of a volume lie in order.
 
@@ -75,11 +76,27 @@ pub(crate) fn leaf_keys(volume: u32, indices: Range<u32>) -> Range<Vec<u8>> {
     numbered(b'l', &[volume, indices.start])..numbered(b'l', &[volume, indices.end])
 }
 
+pub(crate) fn leaf_key(volume: u32, index: u32) -> Vec<u8> {
+    numbered(b'l', &[volume, index])
+}
+
+pub(crate) fn released_key(volume: u32, index: u32) -> Vec<u8> {
+    numbered(b'r', &[volume, index])
+}
+
+pub(crate) fn put_released(volume: u32, index: u32) -> Change {
+    put(released_key(volume, index), Vec::new())
+}
+
+pub(crate) fn missing_key(volume: u32, index: u32) -> Vec<u8> {
+    numbered(b'm', &[volume, index])
+}
+
 pub(crate) fn put_leaf(volume: u32, index: u32, leaf: &StripeLeaf) -> Change {
     let numbers =
         [leaf.territory, leaf.offset, leaf.fragment_bytes, leaf.length, leaf.committed_at_ms, leaf.term_end_ms];
     let value = [leaf.segment.as_slice(), &numbers.map(u64::to_be_bytes).concat()].concat();
-    put(numbered(b'l', &[volume, index]), value)
+    put(leaf_key(volume, index), value)
 }
 
 pub(crate) fn read_leaf(value: &[u8]) -> Option<StripeLeaf> {
@@ -106,11 +123,11 @@ pub(crate) fn missing_keys() -> Range<Vec<u8>> {
 }
 
 pub(crate) fn put_missing(volume: u32, index: u32, segment: SegmentId) -> Change {
-    put(numbered(b'm', &[volume, index]), segment.to_vec())
+    put(missing_key(volume, index), segment.to_vec())
 }
 
 pub(crate) fn remove_missing(volume: u32, index: u32) -> Change {
-    Change::Note { key: numbered(b'm', &[volume, index]), value: None }
+    Change::Note { key: missing_key(volume, index), value: None }
 }
 
 /// Volume, index and segment of a note about a missing fragment.

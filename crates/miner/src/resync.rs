@@ -86,11 +86,20 @@ impl Follower {
         let turn = self.turn.clone();
         let _turn = turn.write().await;
         let (mut frontier, mut missing, mut kept) = (Frontier::default(), Vec::new(), Vec::new());
+        let is_audited = self.state.lock().is_audited;
         for (page, start) in leaves.chunks(LEAVES_PER_UPDATE).zip((0u32..).step_by(LEAVES_PER_UPDATE)) {
             let mut changes = Vec::new();
-            for (leaf, index) in page.iter().zip(start..) {
+            let places: Vec<_> = page.iter().map(|leaf| (volume, leaf.segment)).collect();
+            let positions = Network(&*self.chain).positions(&places).await?;
+            for ((leaf, position), index) in page.iter().zip(positions).zip(start..) {
                 frontier.push(&leaf.hash()).expect("no longer than the chain's log");
                 changes.push(notes::put_leaf(volume, index, leaf));
+                // A position is one more than the index of the live stripe. A released one is neither missing nor to be
+                // kept.
+                if position != index + 1 {
+                    changes.extend(is_audited.then(|| notes::put_released(volume, index)));
+                    continue;
+                }
                 let key = FragmentKey { segment: leaf.segment, volume };
                 match self.store.record(key).await?.map(|record| record.state) {
                     Some(FragmentState::Kept) => {}
@@ -100,7 +109,6 @@ impl Follower {
             }
             self.store.update(changes).await?;
         }
-        self.forget_released(&mut missing, &mut kept).await?;
         let mut changes: Vec<_> = kept.iter().map(|key| Change::Keep(*key)).collect();
         changes.extend(missing.iter().map(|(key, index)| notes::put_missing(volume, *index, key.segment)));
         let Some(log) = self.state.lock().volumes.get(&volume).cloned() else { return Ok(()) };
@@ -111,24 +119,6 @@ impl Follower {
         state.volumes.insert(volume, log);
         kept.iter().for_each(|key| state.staging.remove(key));
         state.missing.extend(missing);
-        Ok(())
-    }
-
-    /// A released stripe is neither missing nor to be kept.
-    async fn forget_released(
-        &self,
-        missing: &mut Vec<(FragmentKey, u32)>,
-        kept: &mut Vec<FragmentKey>,
-    ) -> Result<(), ChainError> {
-        let keys = missing.iter().map(|(key, _)| *key).chain(kept.iter().copied());
-        let places: Vec<_> = keys.map(|key| (key.volume, key.segment)).collect();
-        let positions = Network(&*self.chain).positions(&places).await?;
-        let (of_missing, of_kept) = positions.split_at(missing.len());
-        let mut of_missing = of_missing.iter();
-        // A position is one more than the index of the live stripe.
-        missing.retain(|(_, index)| of_missing.next() == Some(&(index + 1)));
-        let mut of_kept = of_kept.iter();
-        kept.retain(|_| of_kept.next().is_some_and(|position| *position > 0));
         Ok(())
     }
 }

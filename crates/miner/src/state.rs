@@ -91,6 +91,8 @@ pub(crate) struct State {
     pub(crate) staging: Staging,
     /// Counts what has moved fragments out of staging: a lease that was read before is read anew.
     pub(crate) moves: u64,
+    /// Whether rounds may still ask for what was released: such fragments go between rounds only.
+    pub(crate) is_audited: bool,
     /// Stripes in the log whose fragment is not here, by position. Repair begins here.
     pub(crate) missing: HashMap<FragmentKey, u32>,
 }
@@ -157,6 +159,9 @@ impl State {
     }
 
     fn released(&self, step: &mut Step, key: FragmentKey, index: u32, held: Option<&Held>) {
+        if self.is_audited {
+            step.changes.push(notes::put_released(key.volume, index));
+        }
         let is_missing = |(missing, at): &(FragmentKey, u32)| *missing == key && *at == index;
         if self.missing.get(&key) == Some(&index) || step.missing.iter().any(is_missing) {
             step.missing.retain(|missing| !is_missing(missing));
@@ -165,9 +170,9 @@ impl State {
             return;
         }
         match held {
-            // Another receipt for the same fragment may be about: a commit with it would make this member owe bytes
-            // that it has let go.
-            Some(held) if held.hold_until_height >= self.height => {
+            // A round may ask for it still. Or another receipt for the same fragment is about: a commit with it would
+            // make this member owe bytes that it has let go.
+            Some(held) if self.is_audited || held.hold_until_height >= self.height => {
                 step.kept.retain(|kept| *kept != key);
                 step.returned.push((key, *held));
                 step.changes.push(Change::Return(key));

@@ -44,5 +44,5 @@ pub use disk::{Disk, FileDisk, FileId, Files, MemoryDisk};
 pub use record::{FragmentKey, FragmentRecord, FragmentState};
 pub use recovery::Recovery;
 pub use store::{
-    Change, NewFragment, ReadError, ReadFragment, ScrubPage, StageError, Staged, Store, StoreConfig, StoreError,
+    Change, NewFragment, ReadError, ReadFragment, Reader, ScrubPage, StageError, Staged, Store, StoreConfig, StoreError,
 };

@@ -163,6 +163,35 @@ pub struct ScrubPage {
     pub next: Option<FragmentKey>,
 }
 
+/// Reads a store where it is allowed to block.
+#[derive(Clone)]
+pub struct Reader {
+    files: Arc<dyn Files>,
+    index: Arc<Index>,
+}
+
+impl Reader {
+    /// What the index knows of a fragment.
+    pub fn record(&self, key: FragmentKey) -> Result<Option<FragmentRecord>, StoreError> {
+        self.index.record(key)
+    }
+
+    /// Reads a fragment, or a range of it; nothing if it is not here.
+    pub fn read(&self, key: FragmentKey, range: Option<Range<u64>>) -> Result<Option<ReadFragment>, ReadError> {
+        read_fragment(&*self.files, &self.index, key, range)
+    }
+
+    /// Something noted by [`Change::Note`].
+    pub fn note(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.index.note(key)
+    }
+
+    /// Notes with keys in a range, in order, at most `limit`.
+    pub fn notes(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.index.notes(&range.start, &range.end, limit)
+    }
+}
+
 /// Fragments on disk; clones are the same store.
 #[derive(Clone)]
 pub struct Store {
@@ -268,6 +297,11 @@ impl Store {
     pub async fn read(&self, key: FragmentKey, range: Option<Range<u64>>) -> Result<Option<ReadFragment>, ReadError> {
         let (files, index) = (self.files.clone(), self.index.clone());
         blocking(move || read_fragment(&*files, &index, key, range)).await?
+    }
+
+    /// Reads it where blocking is allowed.
+    pub fn reader(&self) -> Reader {
+        Reader { files: self.files.clone(), index: self.index.clone() }
     }
 
     /// Staged fragments that need not be held at `height` any more, at most `limit`.

@@ -6,6 +6,7 @@
 //! [`Missing`]: whoever has the state, or proofs of it, adds those words and reads again. The modules write the same words
 //! ([`word`]), and `vectors/protocol.json` pins where.
 
+pub mod audits;
 pub mod buckets;
 pub mod miners;
 pub mod territories;

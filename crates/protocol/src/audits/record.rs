@@ -6,78 +6,13 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, U256};
 use types::abi::DECLARED_MAX;
-
-/// What a round is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Stage {
-    /// Between rounds.
-    Rest = 0,
-    /// The view whose seed is beacon A is fixed.
-    AwaitA = 1,
-    /// Commitments are taken.
-    Commit = 2,
-    /// The view whose seed is beacon B is fixed.
-    AwaitB = 3,
-    /// Openings are taken.
-    Open = 4,
-    /// Missing openings are judged.
-    Settle = 5,
-}
-
-impl Stage {
-    /// The stage with this number.
-    pub fn from_u8(number: u8) -> Self {
-        match number {
-            1 => Self::AwaitA,
-            2 => Self::Commit,
-            3 => Self::AwaitB,
-            4 => Self::Open,
-            5 => Self::Settle,
-            _ => Self::Rest,
-        }
-    }
-}
-
-packed! {
-    /// Where the present round is.
-    pub struct Clock {
-        /// Counts the rounds that were opened.
-        number: u64,
-        /// A [`Stage`].
-        stage: u8,
-        /// End of the stage, where it has one.
-        deadline_ms: u64,
-        /// When beacon A was asked for.
-        opened_ms: u64,
-    }
-}
+pub use types::layout::audits::{Clock, Sampled, Stage};
 
 packed! {
     /// The view whose seed is awaited.
     pub struct Target {
         epoch: u64,
         view: u64,
-    }
-}
-
-packed! {
-    /// Whom the round asks.
-    pub struct Sampled {
-        /// Lots numbered at beacon A, withdrawn ones too.
-        lots: u32,
-        /// Of these, not withdrawn.
-        live: u32,
-        /// Samples, with those of watched miners.
-        samples: u32,
-        /// Samples judged.
-        cursor: u32,
-        /// Samples opened.
-        opened: u32,
-        /// Number in the queue of the first miner watched.
-        watch_first: u64,
-        /// Miners watched.
-        watched: u32,
     }
 }
 

@@ -2,7 +2,14 @@ use super::farm::*;
 use crate::audits::{LaneCall, is_commitment, lane_call};
 use alloy_primitives::{B256, U256};
 use alloy_sol_types::SolCall;
-use types::abi::{AUDITS, IAudits, MINERS};
+use types::{
+    abi::{AUDITS, IAudits, MINERS},
+    layout::{
+        Query, Words,
+        audits::{Round, RoundQuery},
+    },
+    state::StateKey,
+};
 
 #[test]
 fn a_round_goes_from_beacon_to_verdicts() {
@@ -23,6 +30,32 @@ fn a_round_goes_from_beacon_to_verdicts() {
     assert_eq!(farm.net.world.balance(AUDITS), reserve + earned);
     assert_eq!(total(&farm.net), before);
     assert!(farm.net.world.balance(MINERS) > U256::ZERO);
+}
+
+/// The round, once by a call and once by the words of its slots.
+fn both(farm: &mut Farm) -> (IAudits::Round, Round) {
+    let mut words = Words::default();
+    for slot in RoundQuery.slots() {
+        let word = farm.net.world.storage.get(&(AUDITS, slot)).copied().unwrap_or_default();
+        words.insert(StateKey::Slot(AUDITS, slot), word);
+    }
+    (farm.round(), RoundQuery.read(&words).expect("all slots"))
+}
+
+#[test]
+fn rounds_are_read_from_their_slots() {
+    let mut farm = Farm::new();
+    farm.store_all(0, &[300_000]);
+    for _ in 0..2 {
+        for stage in [COMMIT, OPEN, REST] {
+            farm.until(stage);
+            let (said, stored) = both(&mut farm);
+            assert_eq!((stored.number, stored.stage as u8), (said.number, stage));
+            assert_eq!((stored.lots, stored.samples), (said.lots, said.samples));
+            assert_eq!((stored.beacon_a, stored.beacon_b), (said.beaconA, said.beaconB));
+            assert!(stored.lots > 0 && !stored.beacon_a.is_zero());
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,317 @@
+//! Answer audit rounds: commit when a round is open, then open what its second beacon asks for.
+//!
+//! # Design
+//! The chain says which stage a round is in; whatever this miner has to do in a stage can be done again after a restart,
+//! because it follows from the beacons, from what was owed at beacon A, and from bytes that are kept until the round is
+//! over. `docs/spec/audits.md` says what is asked.
+
+mod holdings;
+
+use crate::state::State;
+use alloy_primitives::{B256, U256};
+use client::{
+    SendError, Sender,
+    chain::{ChainApi, ChainError, Network},
+};
+use futures::{StreamExt, stream};
+use holdings::{HoldingError, Holdings, Lot};
+use parking_lot::Mutex;
+use proofs::{
+    opening::{self, Target},
+    response::{Duty, Responses, Service, respond},
+    round::{Round, Shape},
+    sample::{Sample, TRIES_MAX},
+};
+use rayon::prelude::*;
+use std::{collections::BTreeSet, sync::Arc};
+use store::Store;
+use tokio::runtime::Handle;
+use types::{
+    abi::{AUDITS, IAudits},
+    layout::audits::{self, RoundQuery, Stage},
+    spec::{AuditSpec, StorageSpec},
+};
+
+/// Openings on their way at the same time.
+const OPENINGS_AT_ONCE: usize = 8;
+/// Chain time between two looks at the round.
+const LOOK_MS: u64 = 500;
+/// Entries that may be declared lost: one in so many, one at least, and this many at most.
+const LOST_DIVISOR: u64 = 100;
+const LOST_MAX: usize = 8;
+
+/// A round cannot be answered now; it is tried again while there is time.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuditError {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Send(#[from] SendError),
+    #[error(transparent)]
+    Holding(#[from] HoldingError),
+    /// The volume's log has not been followed far enough.
+    #[error("the log of volume {0} is behind")]
+    Behind(u32),
+    /// What is here is not what was committed to.
+    #[error("round {0} was committed to with other bytes than are here now")]
+    Changed(u64),
+    #[error("the work was interrupted")]
+    Interrupted,
+}
+
+/// Answers rounds for one miner.
+pub(crate) struct Auditor {
+    chain: Arc<dyn ChainApi>,
+    store: Store,
+    state: Arc<Mutex<State>>,
+    sender: Sender,
+    shape: Shape,
+    /// The lots by their numbers within the miner.
+    lots: Vec<u32>,
+    answer: Option<Arc<Answer>>,
+    /// The last round with a stage in which nothing is left to do.
+    done: (u64, Stage),
+    looked_at_ms: u64,
+}
+
+/// What this miner says in a round.
+struct Answer {
+    number: u64,
+    round: Round,
+    holdings: Holdings,
+    responses: Responses,
+    lost: Vec<u32>,
+}
+
+/// Sizes that all rounds of a chain have in common.
+fn shape(storage: &StorageSpec, audits: &AuditSpec) -> Shape {
+    Shape {
+        slot_bytes: storage.slot_bytes,
+        lot_slots: storage.lot_slots,
+        unit_slots: audits.unit_slots,
+        light_divisor: audits.light_divisor,
+        deep_divisor: audits.deep_divisor,
+    }
+}
+
+impl Auditor {
+    /// For a chain that has rounds.
+    pub(crate) fn new(
+        chain: Arc<dyn ChainApi>,
+        store: Store,
+        state: Arc<Mutex<State>>,
+        sender: Sender,
+        (storage, audits): (&StorageSpec, &AuditSpec),
+    ) -> Self {
+        let shape = shape(storage, audits);
+        Self {
+            chain,
+            store,
+            state,
+            sender,
+            shape,
+            lots: Vec::new(),
+            answer: None,
+            done: (0, Stage::Rest),
+            looked_at_ms: 0,
+        }
+    }
+
+    /// Does what the present stage of the round asks, if anything.
+    pub(crate) async fn step(&mut self) -> Result<(), AuditError> {
+        let now_ms = self.state.lock().now_ms;
+        if now_ms < self.looked_at_ms.saturating_add(LOOK_MS) {
+            return Ok(());
+        }
+        self.looked_at_ms = now_ms;
+        let round = Network(&*self.chain).query(RoundQuery).await?;
+        let stage = (round.number, round.stage);
+        if self.done == stage {
+            return Ok(());
+        }
+        match round.stage {
+            Stage::Commit => self.commit(&round).await?,
+            Stage::Open => self.open(&round).await?,
+            _ => {}
+        }
+        self.done = stage;
+        Ok(())
+    }
+
+    async fn commit(&mut self, round: &audits::Round) -> Result<(), AuditError> {
+        let standing = self.standing().await?;
+        if standing.lots == 0 || standing.committed == round.number {
+            return Ok(());
+        }
+        let answer = self.answer(round, &standing).await?;
+        if !answer.lost.is_empty() {
+            tracing::warn!(round = round.number, entries = ?answer.lost, "declared lost: each costs its rebuild");
+        }
+        let (root, lost) = (answer.responses.root(), answer.lost.clone());
+        self.sender.call(AUDITS, U256::ZERO, &IAudits::commitCall { round: round.number, root, lost }).await?;
+        tracing::info!(round = round.number, entries = answer.round.entries(), "committed");
+        Ok(())
+    }
+
+    async fn open(&mut self, round: &audits::Round) -> Result<(), AuditError> {
+        let standing = self.standing().await?;
+        if standing.committed != round.number {
+            return Ok(());
+        }
+        self.number_lots(standing.lots).await?;
+        let asked = self.asked(round).await?;
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let answer = self.answer(round, &standing).await?;
+        if answer.responses.root() != standing.commitment {
+            return Err(AuditError::Changed(round.number));
+        }
+        let count = asked.len();
+        let sent = stream::iter(asked).map(|(number, sample)| self.open_sample(answer.clone(), number, sample));
+        let results: Vec<_> = sent.buffer_unordered(OPENINGS_AT_ONCE).collect().await;
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        tracing::info!(round = round.number, opened = count - failed, failed, "opened");
+        // What is not here will not come back; all else is tried again.
+        results
+            .into_iter()
+            .find(|result| matches!(result, Err(AuditError::Send(_) | AuditError::Chain(_))))
+            .unwrap_or(Ok(()))
+    }
+
+    async fn open_sample(&self, answer: Arc<Answer>, number: u32, sample: IAudits::Sample) -> Result<(), AuditError> {
+        let round = answer.number;
+        let opening = blocking(move || answer.open(&sample)).await?.inspect_err(|error| {
+            tracing::error!(round, sample = number, %error, "a sample cannot be opened: it will cost a fine");
+        })?;
+        let Some(opening) = opening else { return Ok(()) };
+        let call = IAudits::openCall { round, sample: number, opening: opening.into() };
+        match self.sender.call(AUDITS, U256::ZERO, &call).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_revert::<IAudits::AlreadyOpened>() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn standing(&self) -> Result<IAudits::Standing, AuditError> {
+        let miner = self.state.lock().miner;
+        Ok(Network(&*self.chain).read(AUDITS, &IAudits::standingCall { miner }).await?)
+    }
+
+    /// The samples of the round that ask this miner and are not opened yet.
+    async fn asked(&self, round: &audits::Round) -> Result<Vec<(u32, IAudits::Sample)>, AuditError> {
+        let network = Network(&*self.chain);
+        let miner = self.state.lock().miner;
+        let own: BTreeSet<u32> = self.lots.iter().copied().collect();
+        let drawn = network.0.spec().await?.storage.audits.as_ref().map_or(0, |audits| audits.samples);
+        // Most of them cannot ask this miner, whichever lots are live. Those after the drawn ones ask watched miners.
+        let may_ask = |number: &u32| {
+            let sample = Sample { beacon: round.beacon_b, number: *number };
+            *number >= drawn || (0..TRIES_MAX).any(|attempt| own.contains(&sample.lot(attempt, round.lots)))
+        };
+        let numbers: Vec<u32> = (0..round.samples).filter(may_ask).collect();
+        let calls: Vec<_> = numbers.iter().map(|number| IAudits::sampleCall { number: *number }).collect();
+        let samples = network.read_many(AUDITS, &calls).await?;
+        let asked = numbers.into_iter().zip(samples);
+        Ok(asked.filter(|(_, sample)| sample.miner == miner && !sample.answered).collect())
+    }
+
+    /// What this miner says in the round; made again after a restart.
+    async fn answer(&mut self, round: &audits::Round, standing: &IAudits::Standing) -> Result<Arc<Answer>, AuditError> {
+        if let Some(answer) = self.answer.as_ref().filter(|answer| answer.number == round.number) {
+            return Ok(answer.clone());
+        }
+        self.answer = None;
+        self.number_lots(standing.lots).await?;
+        let lots = self.duties(standing.lots).await?;
+        let miner = self.state.lock().miner;
+        let asked = Round { shape: self.shape, beacon: round.beacon_a, miner, lots: standing.lots };
+        let holdings = Holdings {
+            store: self.store.reader(),
+            chain: self.chain.clone(),
+            runtime: Handle::current(),
+            shape: self.shape,
+            lots,
+        };
+        let number = round.number;
+        let answer = Arc::new(blocking(move || Answer::collect(number, asked, holdings)).await??);
+        self.answer = Some(answer.clone());
+        Ok(answer)
+    }
+
+    /// Learns the lots behind this miner's own numbers, which never change.
+    async fn number_lots(&mut self, count: u32) -> Result<(), AuditError> {
+        let miner = self.state.lock().miner;
+        let known = self.lots.len() as u32;
+        let calls: Vec<_> = (known..count).map(|number| IAudits::lotOfCall { miner, number }).collect();
+        self.lots.extend(Network(&*self.chain).read_many(AUDITS, &calls).await?);
+        Ok(())
+    }
+
+    /// What each lot owed at beacon A.
+    async fn duties(&self, count: u32) -> Result<Vec<Lot>, AuditError> {
+        let calls: Vec<_> = self.lots.iter().take(count as usize).map(|lot| IAudits::dutyCall { lot: *lot }).collect();
+        let duties = Network(&*self.chain).read_many(AUDITS, &calls).await?;
+        let state = self.state.lock();
+        duties.into_iter().map(|duty| lot_of(&state, &duty)).collect()
+    }
+}
+
+/// A lot's duty, if the log of its volume is here as far as the round asks.
+fn lot_of(state: &State, duty: &IAudits::Duty) -> Result<Lot, AuditError> {
+    let idle_root = (!duty.idleRoot.is_zero()).then_some(duty.idleRoot);
+    if duty.volume == 0 {
+        return Ok(Lot { volume: 0, duty: Duty { service: None, idle_root } });
+    }
+    let log = state.volumes.get(&duty.volume).filter(|log| !log.is_broken && log.stripe_count() >= duty.stripeCount);
+    let log = log.ok_or(AuditError::Behind(duty.volume))?;
+    let service = Service {
+        profile: log.profile,
+        seat: duty.seat,
+        column_bytes: duty.columnBytes,
+        stripe_count: duty.stripeCount,
+        stripes_root: duty.stripesRoot,
+        fresh_from: duty.freshFrom,
+    };
+    Ok(Lot { volume: duty.volume, duty: Duty { service: Some(service), idle_root } })
+}
+
+impl Answer {
+    /// Reads what the round asks for. What cannot be read is declared lost, as far as that is allowed.
+    fn collect(number: u64, round: Round, holdings: Holdings) -> Result<Self, AuditError> {
+        let entries: Vec<_> = round.all().collect();
+        let read: Vec<_> = entries.par_iter().map(|entry| respond(&round, &holdings, *entry)).collect();
+        let lost_max = LOST_MAX.min((round.entries() / LOST_DIVISOR).max(1) as usize);
+        let (mut values, mut lost) = (Vec::with_capacity(read.len()), Vec::new());
+        for (index, value) in (0u32..).zip(read) {
+            match value {
+                Ok(value) => values.push(value),
+                // Nothing is wrong with the bytes: the question is put again.
+                Err(HoldingError::Chain(error)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(round = number, entry = index, %error, "cannot be answered");
+                    values.push(B256::ZERO);
+                    lost.push(index);
+                }
+            }
+        }
+        lost.truncate(lost_max);
+        Ok(Self { number, round, holdings, responses: Responses::of(&values), lost })
+    }
+
+    /// The encoded opening of a sample; nothing if it asks for nothing.
+    fn open(&self, sample: &IAudits::Sample) -> Result<Option<Vec<u8>>, AuditError> {
+        let duty_of = |lot: u32| self.holdings.lots.get(lot as usize).map(|lot| lot.duty).unwrap_or_default();
+        let Some(target) = Target::new(&self.round, duty_of, sample.entry, sample.chunk) else { return Ok(None) };
+        let opening = opening::open(&self.round, &self.holdings, &self.responses, &target)?;
+        Ok(opening.map(|opening| opening.encode()))
+    }
+}
+
+/// Runs what may block where it may.
+async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, AuditError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| AuditError::Interrupted)
+}
+
+#[cfg(test)]
+mod tests;

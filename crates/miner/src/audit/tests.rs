@@ -1,0 +1,173 @@
+use super::*;
+use crate::fixture::{FRAGMENT_BYTES, Net, Segment, storage};
+use alloy_sol_types::SolEvent;
+use client::chain::LogFilter;
+use std::time::Duration;
+use store::FragmentKey;
+
+const DAY_MS: u64 = 24 * 3_600_000;
+const ALL: [usize; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+const OTHERS: [usize; 7] = [1, 2, 3, 4, 5, 6, 7];
+/// More than passes between two looks of a miner.
+const A_LOOK: Duration = Duration::from_millis(2 * LOOK_MS);
+
+/// Every slot is asked for, half of them whole.
+fn rules() -> AuditSpec {
+    AuditSpec { light_divisor: 1, deep_divisor: 2, samples: 256, ..AuditSpec::devnet() }
+}
+
+async fn net() -> Net {
+    let mut net = Net::with(StorageSpec { audits: Some(rules()), ..storage() }).await;
+    net.lease(1, 20 * FRAGMENT_BYTES, DAY_MS / 2).await;
+    net
+}
+
+async fn round(net: &Net) -> audits::Round {
+    Network(&*net.chain).query(RoundQuery).await.expect("answers")
+}
+
+async fn standing(net: &Net, miner: u32) -> IAudits::Standing {
+    Network(&*net.chain).read(AUDITS, &IAudits::standingCall { miner }).await.expect("answers")
+}
+
+async fn logs<E: SolEvent>(net: &Net) -> Vec<E> {
+    let topics = [Some(vec![E::SIGNATURE_HASH]), None, None, None];
+    let logs = net.chain.logs(LogFilter { from: 1, to: None, address: AUDITS, topics }).await.expect("answers");
+    logs.iter().map(|entry| E::decode_log(&entry.log).expect("decodes").data).collect()
+}
+
+/// Goes on to a stage of the next round, with `step` of time between blocks.
+async fn go_to(net: &mut Net, number: u64, stage: Stage, step: Duration) {
+    for _ in 0..500 {
+        let now = round(net).await;
+        if (now.number, now.stage) == (number, stage) {
+            return;
+        }
+        net.chain.skip(step);
+        net.settle().await;
+    }
+    panic!("round {number} does not come to stage {stage:?}: {:?}", round(net).await);
+}
+
+/// Waits until as many events of a kind have happened; miners make blocks by what they send.
+async fn wait_for<E: SolEvent>(net: &Net, count: usize) -> Vec<E> {
+    loop {
+        let height = net.height().await;
+        let logs = logs::<E>(net).await;
+        if logs.len() >= count {
+            return logs;
+        }
+        net.chain.wait_above(height).await.expect("a block");
+    }
+}
+
+/// Round `number` up to its commitments by all but `absent` miners.
+async fn commit_round(net: &mut Net, number: u64, absent: usize) {
+    go_to(net, number, Stage::Commit, Duration::from_secs(5)).await;
+    net.chain.skip(A_LOOK);
+    let before: usize = logs::<IAudits::Committed>(net).await.iter().filter(|log| log.round < number).count();
+    wait_for::<IAudits::Committed>(net, before + 8 - absent).await;
+    net.settle().await;
+}
+
+/// How many samples of the round ask a miner for something.
+async fn asking(net: &Net) -> usize {
+    let samples = round(net).await.samples;
+    let calls: Vec<_> = (0..samples).map(|number| IAudits::sampleCall { number }).collect();
+    let samples = Network(&*net.chain).read_many(AUDITS, &calls).await.expect("answers");
+    samples.iter().filter(|sample| sample.miner != 0).count()
+}
+
+/// Round `number` from its commitments to its end; returns what was opened.
+async fn finish_round(net: &mut Net, number: u64, lost: usize) -> usize {
+    go_to(net, number, Stage::Open, Duration::from_secs(5)).await;
+    let asked = asking(net).await;
+    let before = logs::<IAudits::Opened>(net).await.iter().filter(|log| log.round < number).count();
+    net.chain.skip(A_LOOK);
+    wait_for::<IAudits::Opened>(net, before + asked - lost).await;
+    go_to(net, number, Stage::Rest, Duration::from_secs(5)).await;
+    asked - lost
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn miners_answer_whatever_a_round_asks() {
+    let mut net = net().await;
+    for number in 0..3 {
+        net.put(1, number.into(), &Segment::new(number), &ALL).await;
+    }
+    // Two that one seat has not signed, and one that is gone.
+    net.put(1, 3, &Segment::new(3), &OTHERS).await;
+    net.release(1, 1).await;
+    commit_round(&mut net, 1, 0).await;
+    let opened = finish_round(&mut net, 1, 0).await;
+    assert!(opened > 10, "{opened} samples hit something");
+    assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
+    let closed = logs::<IAudits::RoundClosed>(&net).await;
+    assert_eq!((closed.len(), closed[0].answered as usize), (1, opened));
+    for miner in 1..=8 {
+        assert_eq!(standing(&net, miner).await.faults, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_released_during_a_round_is_shown_and_then_goes() {
+    let mut net = net().await;
+    let segment = Segment::new(0);
+    net.put(1, 0, &segment, &ALL).await;
+    commit_round(&mut net, 1, 0).await;
+    // Now nobody owes it to its owner any more, but all owe it to the round.
+    net.release(1, 0).await;
+    net.advance(200).await;
+    let opened = finish_round(&mut net, 1, 0).await;
+    assert!(opened > 0);
+    assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
+    net.advance(20).await;
+    let to = net.member(1, 0).await;
+    let disk = crate::fixture::open(&net.disks[to].after_crash(1));
+    let key = FragmentKey { segment: segment.id, volume: 1 };
+    assert_eq!(disk.record(key).await.expect("reads"), None, "the round is over");
+    // The next one asks for zeros in its place.
+    commit_round(&mut net, 2, 0).await;
+    finish_round(&mut net, 2, 0).await;
+    assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_is_answered_across_a_crash() {
+    let mut net = net().await;
+    net.put(1, 0, &Segment::new(0), &ALL).await;
+    commit_round(&mut net, 1, 0).await;
+    for miner in 0..8 {
+        net.crash(miner, miner as u64).await;
+    }
+    assert!(finish_round(&mut net, 1, 0).await > 0);
+    assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotten_bytes_are_found_and_fined() {
+    let mut net = net().await;
+    for number in 0..4 {
+        net.put(1, number.into(), &Segment::new(number), &ALL).await;
+    }
+    let rotten = net.member(1, 0).await;
+    let store = crate::fixture::open(&net.disks[rotten].after_crash(1));
+    for number in 0..4 {
+        let key = FragmentKey { segment: Segment::new(number).id, volume: 1 };
+        let file = store.record(key).await.expect("reads").expect("is here").file;
+        (0..FRAGMENT_BYTES as usize).step_by(1024).for_each(|at| net.disks[rotten].rot(file, at));
+    }
+    commit_round(&mut net, 1, 0).await;
+    go_to(&mut net, 1, Stage::Open, Duration::from_secs(5)).await;
+    let calls: Vec<_> = (0..round(&net).await.samples).map(|number| IAudits::sampleCall { number }).collect();
+    let samples = Network(&*net.chain).read_many(AUDITS, &calls).await.expect("answers");
+    let of_rotten = samples.iter().filter(|sample| sample.miner == rotten as u32 + 1).count();
+    let asked = samples.iter().filter(|sample| sample.miner != 0).count();
+    assert!(of_rotten > 0);
+    net.chain.skip(A_LOOK);
+    wait_for::<IAudits::Opened>(&net, asked - of_rotten).await;
+    go_to(&mut net, 1, Stage::Rest, Duration::from_secs(5)).await;
+    let faults = logs::<IAudits::Faulted>(&net).await;
+    assert_eq!(faults.len(), of_rotten);
+    assert!(faults.iter().all(|fault| fault.miner == rotten as u32 + 1 && fault.fine > U256::ZERO));
+}
