@@ -6,11 +6,13 @@
 mod array;
 mod bitmap;
 mod bytes;
+mod ring;
 mod value;
 
 pub use array::{Array, U32Array, U32List};
 pub use bitmap::Bitmap;
 pub use bytes::ByteString;
+pub use ring::Ring;
 pub use value::{MapKey, Scalar, Word};
 
 use crate::{Fault, Ledger};

@@ -14,6 +14,10 @@ packed! {
         operator: Address,
         region: FixedBytes<6>,
         retired: bool,
+        /// Takes no new memberships.
+        draining: bool,
+        /// Autonomous system as declared; zero for none.
+        network: u32,
     }
 }
 
@@ -24,23 +28,37 @@ packed! {
         lots: u32,
         /// In no volume.
         free: u32,
-        /// What the pool counts of them; less than `free` while a draw keeps new ones waiting.
+        /// What the pool counts of them; less than `free` while new ones wait, none while it drains.
         weight: u32,
         /// Next free lot to be drawn.
         first: u32,
         /// Last free lot.
         last: u32,
+        /// Columns that it takes over now.
+        rebuilds: u16,
     }
 }
 
 packed! {
-    /// A lot; free while it has no volume.
+    /// A lot; free while it has no volume and is not gone.
     pub struct Lot {
         miner: u32,
         volume: u32,
         seat: u16,
         /// The free lot after this one.
         next: u32,
+        /// It was a member once, and left.
+        gone: bool,
+    }
+}
+
+packed! {
+    /// A miner's places in the trees of its regions, and whose policies may name it.
+    pub struct Places {
+        country: u32,
+        /// Zero for a miner that declared a country only.
+        subdivision: u32,
+        patron: Address,
     }
 }
 
@@ -52,7 +70,7 @@ pub enum LotState {
     Free = 0,
     /// In a volume.
     Member = 1,
-    /// Taken out by its operator.
+    /// Taken out by its operator, or gone from its seat.
     Withdrawn = 2,
 }
 
@@ -64,6 +82,7 @@ layout! {
         collateral: Slot<U256>,
         receipt_key: KeySlots,
         endpoint: ByteString<ENDPOINT_BYTES_MAX>,
+        places: Slot<Places>,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Hold what other languages must compute alike against `vectors/protocol.json`.
 
-use crate::{fixture::*, miners::Draw, volumes::REBUILD_FEE_DAYS};
+use crate::{fixture::*, miners::Draw};
 use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -8,7 +8,7 @@ use types::{
     abi::{BUCKETS, IBuckets, ITerritories, IVolumes, MINERS, TERRITORIES, VOLUMES},
     bucket::bucket_id,
     segment::Profile,
-    spec::StorageSpec,
+    spec::{REBUILD_FEE_DAYS, StorageSpec},
 };
 
 /// Slot of `key` in the mapping at `base`.
