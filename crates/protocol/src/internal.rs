@@ -43,6 +43,10 @@ alloy_sol_types::sol! {
         function hold() external returns (bool frozen);
         /// Ends a draw.
         function thaw() external;
+        /// Lets lots into the pool that waited; says whether pledges wait for a beacon.
+        function tend() external returns (bool waits);
+        /// Draws when the pledges that were there at the freeze may be drawn.
+        function date(bytes seed) external;
         /// Draws lots from the frozen pool for the seats of `volume` and thaws it; empty where too few operators were found.
         function draw(Rule rule, uint16 seats, uint32 volume, bytes seed)
             external returns (uint32[] lots, uint32[] miners);

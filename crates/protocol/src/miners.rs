@@ -1,5 +1,6 @@
 //! Register storage miners, hold the collateral of their lots, and draw lots for volumes.
 
+mod eligibility;
 mod membership;
 mod placement;
 mod pool;
@@ -11,9 +12,10 @@ use crate::{
     Checked, Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
     layout,
-    storage::{Layout, Mapping, Slot},
+    storage::{Layout, Mapping, Ring, Slot},
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use eligibility::Parcel;
 #[cfg(test)]
 pub(crate) use placement::tests::Draw;
 use pool::Pool;
@@ -48,6 +50,14 @@ layout! {
         pool: Pool,
         /// Lots that were not withdrawn.
         lots_live: Slot<u64>,
+        /// Pledges that wait for a beacon to say when they may be drawn.
+        undated: Ring<Parcel>,
+        /// How many of them the pending draw's beacon dates.
+        datable: Slot<u32>,
+        /// Pledges by the hour, since 1970, from which they may be drawn.
+        calendar: Mapping<u64, Ring<Parcel>>,
+        /// The hour that comes next.
+        hour: Slot<u64>,
     }
 }
 
@@ -55,6 +65,7 @@ layout! {
 #[derive(Debug)]
 pub struct Miners {
     lot_collateral: U256,
+    eligibility_delay_ms: u64,
     storage: Storage,
 }
 
@@ -90,7 +101,11 @@ impl Module for Miners {
 impl Miners {
     /// The module under the parameters of a chain.
     pub fn new(spec: &StorageSpec) -> Self {
-        Self { lot_collateral: spec.lot_collateral, storage: Storage::at(U256::ZERO) }
+        Self {
+            lot_collateral: spec.lot_collateral,
+            eligibility_delay_ms: spec.repair.eligibility_delay_ms,
+            storage: Storage::at(U256::ZERO),
+        }
     }
 
     fn register(&self, ledger: &mut dyn Ledger, call: IMiners::registerInCall) -> Result<u32> {
@@ -186,10 +201,18 @@ impl Miners {
         let first = if tally.first == 0 { first_lot } else { tally.first };
         let free = tally.free.plus(lots)?;
         let draining = record.identity.get(ledger)?.draining;
-        let weight = if draining { 0 } else { self.storage.pool.offer(ledger, miner, &tally, free)? };
+        let young = if self.eligibility_delay_ms == 0 { 0 } else { lots };
+        if young > 0 {
+            self.storage.undated.push(ledger, Parcel { miner, lots })?;
+        }
+        let weight = match draining || young > 0 {
+            true => tally.weight,
+            false => self.storage.pool.offer(ledger, miner, &tally, free.minus(tally.young)?)?,
+        };
+        let young = tally.young.plus(young)?;
         self.reweigh(ledger, miner, record, tally.weight, weight)?;
         let lots = tally.lots.plus(lots)?;
-        Ok(record.tally.set(ledger, Tally { lots, free, weight, first, last: last_lot, ..tally })?)
+        Ok(record.tally.set(ledger, Tally { lots, free, weight, first, last: last_lot, young, ..tally })?)
     }
 
     /// The lots need no visit: a free lot of a retired miner is withdrawn.

@@ -24,6 +24,8 @@ pub mod domain {
     pub const FORMATION: &str = "cess formation v1";
     /// Randomness of the replacement of members.
     pub const REPLACEMENT: &str = "cess replacement v1";
+    /// Randomness of the time before a new lot may be drawn.
+    pub const ELIGIBILITY: &str = "cess eligibility v1";
     /// Message that a newcomer signs for who helped it.
     pub const HELP: &str = "cess help v1";
     /// Message that members sign about a fragment that never was.

@@ -28,6 +28,14 @@ impl Miners {
             Internal::place(call) => mutate(ledger, call, |ledger, call| self.place(ledger, call)),
             Internal::check(call) => view(ledger, call, |ledger, call| self.check(ledger, &call)),
             Internal::quit(call) => mutate(ledger, call, |ledger, call| self.quit(ledger, call.lot, call.forfeit)),
+            Internal::date(call) => mutate(ledger, call, |ledger, call| {
+                self.date(ledger, &call.seed)?;
+                Ok(ILots::dateReturn {})
+            }),
+            Internal::tend(call) => mutate(ledger, call, |ledger, _| {
+                self.admit(ledger)?;
+                Ok(self.storage.undated.len(ledger)? > 0)
+            }),
             Internal::rebuilt(call) => mutate(ledger, call, |ledger, call| self.rebuilt(ledger, call.miner)),
             Internal::receiptKeys(call) => view(ledger, call, |ledger, call| self.receipt_keys(ledger, &call.miners)),
             Internal::operatorOf(call) => {
@@ -84,8 +92,9 @@ impl Miners {
         Ok(())
     }
 
-    /// Lets the miners in that pledged during the last draw, a bounded number of them.
+    /// Lets the miners in that pledged during the last draw, and the lots that are old enough, a bounded number of each.
     pub(super) fn admit(&self, ledger: &mut dyn Ledger) -> Result<()> {
+        self.ripen(ledger)?;
         for _ in 0..ADMITTED_PER_BLOCK_MAX {
             let Some(miner) = self.storage.pool.next_waiting(ledger)? else { break };
             let record = self.storage.miners.at(ledger, &miner)?;
@@ -93,8 +102,8 @@ impl Miners {
                 continue;
             }
             let tally = record.tally.get(ledger)?;
-            self.reweigh(ledger, miner, &record, tally.weight, tally.free)?;
-            record.tally.set(ledger, Tally { weight: tally.free, ..tally })?;
+            self.reweigh(ledger, miner, &record, tally.weight, tally.ripe())?;
+            record.tally.set(ledger, Tally { weight: tally.ripe(), ..tally })?;
         }
         Ok(())
     }
@@ -111,7 +120,7 @@ impl Miners {
         self.storage.pool.require_thawed(ledger)?;
         record.identity.set(ledger, Identity { draining, ..identity })?;
         let tally = record.tally.get(ledger)?;
-        let weight = if draining { 0 } else { tally.free };
+        let weight = if draining { 0 } else { tally.ripe() };
         self.reweigh(ledger, miner, &record, tally.weight, weight)?;
         record.tally.set(ledger, Tally { weight, ..tally })?;
         ledger.emit(&IMiners::DrainingChanged { miner, draining })?;

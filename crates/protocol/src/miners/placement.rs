@@ -95,6 +95,7 @@ impl Miners {
         {
             return Ok(none);
         }
+        self.count_datable(ledger)?;
         let all = self.storage.pool.world.sums.get(ledger)?.weight;
         let subsidised = !call.rule.isPrivate && supply.eligible.weight.saturating_mul(SHARE_MIN) >= all;
         Ok(ILots::freezeReturn { frozen: true, subsidised })
@@ -102,7 +103,11 @@ impl Miners {
 
     pub(super) fn hold(&self, ledger: &mut dyn Ledger) -> Result<bool> {
         self.admit(ledger)?;
-        self.storage.pool.freeze(ledger)
+        let frozen = self.storage.pool.freeze(ledger)?;
+        if frozen {
+            self.count_datable(ledger)?;
+        }
+        Ok(frozen)
     }
 
     pub(super) fn draw(&self, ledger: &mut dyn Ledger, call: &ILots::drawCall) -> Result<ILots::drawReturn> {

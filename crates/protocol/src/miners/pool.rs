@@ -67,13 +67,13 @@ impl Pool {
         Ok(self.world.sums.get(ledger)?.frozen)
     }
 
-    /// Says which weight counts for a miner that now has `free` lots: all of them, or what counted before while a draw is
-    /// pending; then the miner waits.
+    /// Says which weight counts for a miner that now has `free` ripe lots: all of them, or what counted before while a draw
+    /// is pending; then the miner waits.
     pub fn offer(&self, ledger: &mut dyn Ledger, miner: u32, tally: &Tally, free: u32) -> Result<u32> {
         if !self.is_frozen(ledger)? {
             return Ok(free);
         }
-        let waits_already = tally.weight < tally.free;
+        let waits_already = tally.weight < tally.ripe();
         if !waits_already {
             self.enqueue(ledger, miner)?;
         }

@@ -36,6 +36,15 @@ packed! {
         last: u32,
         /// Columns that it takes over now.
         rebuilds: u16,
+        /// Of the free ones, those that are too young to be drawn.
+        young: u32,
+    }
+}
+
+impl Tally {
+    /// Free lots that are old enough to be drawn.
+    pub fn ripe(&self) -> u32 {
+        self.free.saturating_sub(self.young)
     }
 }
 

@@ -27,6 +27,12 @@ impl<T: Word> Ring<T> {
         Ok(self.ends.set(ledger, Ends { end: ends.end.plus(1)?, ..ends })?)
     }
 
+    /// Number of entries.
+    pub fn len(&self, ledger: &mut dyn Ledger) -> Result<u64> {
+        let ends = self.ends.get(ledger)?;
+        Ok(ends.end.saturating_sub(ends.first))
+    }
+
     /// The first entry, which stays.
     pub fn first(&self, ledger: &mut dyn Ledger) -> Result<Option<T>> {
         let ends = self.ends.get(ledger)?;

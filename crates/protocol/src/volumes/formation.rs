@@ -17,6 +17,7 @@ use crate::{
     BlockFacts, Checked, Ledger, PUBLIC_POLICY, Result,
     internal::{IBlockHook, ILots, IRules},
 };
+use alloy_primitives::Bytes;
 use types::{
     Profile,
     abi::{IVolumes, MINERS, POLICIES},
@@ -69,11 +70,13 @@ impl Volumes {
     }
 
     fn start(&self, ledger: &mut dyn Ledger, last: &Draw) -> Result<()> {
-        if last.replaced_last && self.start_formation(ledger)? {
-            return Ok(());
-        }
-        if !self.start_replacement(ledger)? && !last.replaced_last {
-            self.start_formation(ledger)?;
+        let waits = self.spec.repair.eligibility_delay_ms > 0 && ledger.call_module(MINERS, &ILots::tendCall {})?;
+        let started = (last.replaced_last && self.start_formation(ledger)?)
+            || self.start_replacement(ledger)?
+            || (!last.replaced_last && self.start_formation(ledger)?);
+        // New lots wait for a beacon too: a draw that fills no seat.
+        if !started && waits && ledger.call_module(MINERS, &ILots::holdCall {})? {
+            self.set_target(ledger, Draw { replaces: true, ..Draw::default() })?;
         }
         Ok(())
     }
@@ -122,6 +125,14 @@ impl Volumes {
         Ok(free.saturating_mul(100) > lots.saturating_mul(percent))
     }
 
+    /// Draws the delays of new lots by the same seed.
+    pub(super) fn date_pledges(&self, ledger: &mut dyn Ledger, seed: &Bytes) -> Result<()> {
+        if self.spec.repair.eligibility_delay_ms > 0 {
+            ledger.call_module(MINERS, &ILots::dateCall { seed: seed.clone() })?;
+        }
+        Ok(())
+    }
+
     /// Fixes the view whose seed draws.
     pub(super) fn set_target(&self, ledger: &mut dyn Ledger, draw: Draw) -> Result<()> {
         let BlockFacts { epoch, view, .. } = ledger.block();
@@ -135,6 +146,7 @@ impl Volumes {
 
     fn form(&self, ledger: &mut dyn Ledger, draw: &Draw, call: &IBlockHook::beginBlockCall) -> Result<()> {
         let policy = draw.policy;
+        self.date_pledges(ledger, &call.seed)?;
         self.storage.draw.set(ledger, Draw::default())?;
         if policy != PUBLIC_POLICY {
             // It is looked at again, whether this brings a volume or not.

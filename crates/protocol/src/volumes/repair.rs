@@ -17,7 +17,7 @@ use crate::{
     Ledger, Result,
     internal::{ILots, IRules},
 };
-use alloy_primitives::U256;
+use alloy_primitives::{Bytes, U256};
 use types::abi::{IVolumes, MINERS, POLICIES};
 
 /// Timers of each kind that one block looks at.
@@ -177,7 +177,8 @@ impl Volumes {
     }
 
     /// Fills the seats of the frozen draw.
-    pub(super) fn replace(&self, ledger: &mut dyn Ledger, seed: &alloy_primitives::Bytes) -> Result<()> {
+    pub(super) fn replace(&self, ledger: &mut dyn Ledger, seed: &Bytes) -> Result<()> {
+        self.date_pledges(ledger, seed)?;
         let Batch { first, second, third, fourth } = self.storage.batch.get(ledger)?;
         for id in [first, second, third, fourth].into_iter().filter(|id| *id != 0) {
             self.replace_in(ledger, id, seed)?;
@@ -188,7 +189,7 @@ impl Volumes {
         Ok(())
     }
 
-    fn replace_in(&self, ledger: &mut dyn Ledger, id: u32, seed: &alloy_primitives::Bytes) -> Result<()> {
+    fn replace_in(&self, ledger: &mut dyn Ledger, id: u32, seed: &Bytes) -> Result<()> {
         let volume = self.storage.volume(ledger, id)?;
         let drawing = volume.record.drawing.get(ledger)?;
         volume.record.drawing.set(ledger, U256::ZERO)?;

@@ -6,7 +6,7 @@ use crate::{
 use alloy_primitives::{Address, Bytes, U256};
 use types::{
     Profile,
-    abi::{AUDITS, Acknowledgement, IMiners, IModule, IVolumes, MINERS, VOLUMES},
+    abi::{AUDITS, Acknowledgement, IMiners, IModule, IPolicies, IVolumes, MINERS, POLICIES, VOLUMES},
     repair::Help,
     spec::{RepairSpec, StorageSpec},
 };
@@ -545,6 +545,42 @@ fn draining_takes_no_new_memberships() {
     wait(&mut net, GRACE);
     assert!([0, 1].iter().all(|number| seat(&mut net, *number).state == phase::REBUILDING));
     assert!(net.volume(1).miners[..2].contains(&drains[0]));
+}
+
+/// An adversary pledges many lots just before seats are filled, or tries times until its lots come in early.
+#[test]
+fn e5_a_flood_of_new_lots_is_not_drawn_at_once() {
+    const DAY: u64 = 24 * 3_600_000;
+    let repair = RepairSpec { eligibility_delay_ms: 30 * DAY, ..RepairSpec::default() };
+    let mut net =
+        Net::new(StorageSpec { open_target: 1, effective_operators_factor: 0, repair, ..StorageSpec::devnet() });
+    net.add_miners(12, 1);
+    blocks(&mut net, 12);
+    assert_eq!(net.view(VOLUMES, &IVolumes::volumeCountCall {}), 0, "they are all young");
+    let days = |net: &mut Net, days: u64| {
+        for _ in 0..days * 24 {
+            net.world.block.timestamp_ms += DAY / 24;
+            blocks(net, 2);
+        }
+    };
+    days(&mut net, 61);
+    blocks(&mut net, 8);
+    assert_eq!(net.view(VOLUMES, &IVolumes::volumeCountCall {}), 1, "nobody waits for more than twice the mean");
+    let members = net.volume(1).miners;
+    let flood: Vec<u32> = (0..7).map(|_| net.add_miner_in(4, code("FR"), 1)).collect();
+    for seat in 0..4 {
+        lose(&mut net, seat, reason::FAULTY);
+    }
+    wait(&mut net, GRACE);
+    let now = net.volume(1).miners;
+    assert!(now.iter().all(|miner| !flood.contains(miner)), "{now:?}");
+    assert!(now.iter().any(|miner| !members.contains(miner)), "the old ones were drawn: {now:?}");
+    // They come in one after the other.
+    days(&mut net, 30);
+    let rule = IPolicies::Policy { allowed: vec![code("FR")], ..net.view(POLICIES, &IPolicies::policyCall { id: 0 }) };
+    let few = net.try_pay(ALICE, POLICIES, U256::from(FUNDS / 1_000), &IPolicies::createCall { rule });
+    let few: IPolicies::TooFewOperators = refusal(few);
+    assert!((1..7).contains(&few.found), "some, and not all, after the mean: {}", few.found);
 }
 
 /// Adversaries stay and honest members churn, so lots that wait to be drawn are more and more theirs.
