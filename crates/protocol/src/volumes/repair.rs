@@ -21,11 +21,11 @@ use alloy_primitives::{Bytes, U256};
 use types::abi::{IVolumes, MINERS, POLICIES};
 
 /// Timers of each kind that one block looks at.
-pub const TIMERS_PER_BLOCK_MAX: usize = 16;
+pub const TIMERS_PER_BLOCK_MAX: usize = 8;
 /// Volumes that one draw repairs.
 pub const VOLUMES_PER_DRAW_MAX: usize = 4;
-/// Seats that one draw fills; only a single volume may have more.
-pub const SEATS_PER_DRAW_MAX: usize = 32;
+/// Seats that one draw fills.
+pub const SEATS_PER_DRAW_MAX: usize = 24;
 /// Queue entries that one block looks at.
 pub const ENTRIES_PER_BLOCK_MAX: usize = 16;
 
@@ -117,9 +117,9 @@ impl Volumes {
         let (mut volumes, mut seats) = (Vec::new(), 0usize);
         for _ in 0..ENTRIES_PER_BLOCK_MAX {
             let Some((urgency, mut volume)) = self.next_in_queue(ledger)? else { break };
-            let due = self.due(ledger, &volume)?;
+            let due = first_of(self.due(ledger, &volume)?, SEATS_PER_DRAW_MAX);
             let all = seats.saturating_add(due.count_ones());
-            if !due.is_zero() && !volumes.is_empty() && all > SEATS_PER_DRAW_MAX {
+            if all > SEATS_PER_DRAW_MAX {
                 break;
             }
             self.leave_queue(ledger, urgency, &mut volume)?;
@@ -211,7 +211,11 @@ impl Volumes {
                 _ => self.seat_newcomer(ledger, &mut chair, lot, miner, 0)?,
             }
         }
-        if !all_found {
+        if all_found {
+            // Where more seats were due than a draw fills.
+            let mut volume = self.storage.volume(ledger, id)?;
+            self.consider(ledger, &mut volume)?;
+        } else {
             let now = ledger.block().timestamp_ms;
             let due_ms = now.saturating_add(self.spec.repair.grace_ms);
             self.storage.graces.push(ledger, Timer { volume: id, seat: 0, since_ms: now, due_ms })?;
@@ -344,6 +348,17 @@ impl Volumes {
         self.make_whole(ledger, chair)?;
         Ok(ledger.emit(&IVolumes::SeatWhole { volume, seat, miner })?)
     }
+}
+
+/// The lowest `count` members of a set.
+fn first_of(set: U256, count: usize) -> U256 {
+    let (mut rest, mut first) = (set, U256::ZERO);
+    while first.count_ones() < count && !rest.is_zero() {
+        let lowest = rest.trailing_zeros();
+        rest.set_bit(lowest, false);
+        first.set_bit(lowest, true);
+    }
+    first
 }
 
 /// How many members a volume can still lose.
