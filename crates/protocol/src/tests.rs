@@ -158,7 +158,7 @@ fn perform_as_member(net: &mut Net, volume: u32, seat: u16, kind: u8, bytes: u64
             let newcomer = if state.successor == 0 { state.miner } else { state.successor };
             let column = net.volume(volume).columnBytes;
             let end = if state.successor == 0 { state.targetBytes } else { column };
-            let watermark = if bytes % 2 == 0 { end } else { bytes };
+            let watermark = if bytes.is_multiple_of(2) { end } else { bytes };
             let from = net.operators[newcomer as usize - 1];
             net.try_call(from, VOLUMES, &IVolumes::progressCall { volume, seat, watermark }).map(drop)
         }
