@@ -29,6 +29,7 @@ mod storage;
 pub mod buckets;
 pub mod memory;
 pub mod miners;
+pub mod policies;
 pub mod territories;
 pub mod volumes;
 
@@ -45,7 +46,7 @@ use alloy_sol_types::SolCall;
 use std::collections::BTreeMap;
 use types::{Beacon, abi, spec::StorageSpec, state::StateKey};
 
-/// The one placement policy there is so far: whoever pledged lots, wherever.
+/// The placement policy of whoever chooses none: whoever pledged lots, wherever, under the caps of public policies.
 pub const PUBLIC_POLICY: u32 = 0;
 
 /// All modules of this protocol version.
@@ -55,6 +56,7 @@ pub fn modules(spec: &StorageSpec) -> BTreeMap<Address, Box<dyn Module>> {
         (abi::MINERS, Box::new(miners::Miners::new(spec))),
         (abi::VOLUMES, Box::new(volumes::Volumes::new(spec))),
         (abi::BUCKETS, Box::new(buckets::Buckets::new(spec))),
+        (abi::POLICIES, Box::new(policies::Policies::new(spec))),
     ])
 }
 

@@ -18,9 +18,13 @@ pub const MINERS: Address = address!("000000000000000000000000000000000000ce02")
 pub const VOLUMES: Address = address!("000000000000000000000000000000000000ce03");
 /// Keeps the roots of buckets.
 pub const BUCKETS: Address = address!("000000000000000000000000000000000000ce04");
+/// Challenges miners; the only caller that may declare others lost.
+pub const AUDITS: Address = address!("000000000000000000000000000000000000ce05");
+/// Keeps placement policies.
+pub const POLICIES: Address = address!("000000000000000000000000000000000000ce06");
 
 /// Every module's address, in order.
-pub const MODULES: [Address; 4] = [TERRITORIES, MINERS, VOLUMES, BUCKETS];
+pub const MODULES: [Address; 5] = [TERRITORIES, MINERS, VOLUMES, BUCKETS, POLICIES];
 
 /// Most stripes in one batch of a commit.
 pub const BATCH_STRIPES_MAX: usize = 64;
