@@ -6,6 +6,7 @@ pragma solidity ^0.8.24;
 ///   Miners      0x000000000000000000000000000000000000ce02
 ///   Volumes     0x000000000000000000000000000000000000ce03
 ///   Buckets     0x000000000000000000000000000000000000ce04
+///   Audits      0x000000000000000000000000000000000000ce05
 ///   Policies    0x000000000000000000000000000000000000ce06
 /// Times are milliseconds since 1970, sizes are bytes, amounts are wei. DELEGATECALL and CALLCODE are refused.
 /// Territories, miners, lots and volumes are numbered from 1; 0 is none of them.
@@ -172,6 +173,7 @@ interface IMiners {
     error MinerRetired(uint32 miner);
     error DrawPending();
     error DrainingUnchanged(uint32 miner);
+    error RoundPending();
 
     /// Registers the caller's miner. `proofOfPossession` is a BLS signature by the receipt key. Costs nothing: the value
     /// comes back.
@@ -452,4 +454,137 @@ interface IPolicies {
     /// Who created the policy, and how many volumes take writes at the same time.
     function demand(uint32 id) external view returns (address owner, uint16 wanted);
     function policyCount() external view returns (uint32);
+}
+
+/// Audit rounds: beacon A says what is to be answered, a miner commits to its answers, beacon B says which are opened.
+interface IAudits {
+    struct Round {
+        uint64 number;        // counts the rounds that were opened
+        uint8 stage;          // 0 rest, 1 beacon A awaited, 2 commit, 3 beacon B awaited, 4 open, 5 settle
+        uint64 deadlineMs;    // of stage 2 or 4
+        bytes32 beaconA;
+        bytes32 beaconB;
+        uint32 lots;          // numbered at beacon A
+        uint32 lotsLive;      // of these, not withdrawn
+        uint32 samples;       // drawn by beacon B
+        uint32 settled;       // of these, judged
+    }
+
+    struct Standing {
+        uint32 lots;          // at beacon A, withdrawn ones too; responses are numbered over them
+        uint32 lotsLive;      // now
+        uint64 committed;     // last round with a commitment
+        bytes32 commitment;   // of that round
+        uint64 booked;        // rounds up to this one were answered or fined
+        uint64 faulted;       // last round with a fault
+        uint32 faults;
+        uint8 watchedRounds;  // to be answered with additional samples
+        uint256 vesting;
+        uint256 claimable;    // paid by `claim`
+    }
+
+    struct Sample {
+        uint32 miner;         // 0: nobody is asked
+        uint32 lot;
+        uint32 slot;
+        uint64 chunk;
+        uint64 entry;         // position among the miner's responses
+        bool deep;
+        bool answered;
+    }
+
+    struct Duty {
+        uint32 volume;        // 0: a member of none
+        uint16 seat;
+        uint64 columnBytes;
+        uint32 stripeCount;
+        bytes32 stripesRoot;
+        uint64 freshFrom;     // what lies in the column from here on was committed lately
+        bytes32 idleRoot;     // 0: no idle content is owed
+    }
+
+    struct Challenge {
+        uint32 volume;
+        uint32 stripe;
+        uint16 seat;
+        uint32 miner;
+        uint64 round;         // answered while this round takes openings
+        uint8 state;          // 1 open, 2 answered, 3 failed, 4 void
+        uint64 offset;        // of the stripe in the column
+        uint64 fragmentBytes;
+        address challenger;
+    }
+
+    event Plotted(uint32 indexed miner, uint32 firstLot, bytes32[] idleRoots);
+    event RoundOpened(uint64 indexed round, bytes32 beacon, uint32 lots, uint64 deadlineMs);
+    event Committed(uint64 indexed round, uint32 indexed miner, bytes32 root, uint32[] lost);
+    event Drawn(uint64 indexed round, bytes32 beacon, uint32 samples, uint64 deadlineMs);
+    event Opened(uint64 indexed round, uint32 indexed miner, uint32 sample, uint256 reward);
+    event Faulted(
+        uint64 indexed round, uint32 indexed miner, uint32 sample, uint32 lot, uint32 slot, uint64 chunk, uint64 entry,
+        uint256 fine);
+    event Missed(uint32 indexed miner, uint64 firstRound, uint64 lastRound, uint256 fine);
+    event DeclaredLost(uint64 indexed round, uint32 indexed miner, uint256 paid);
+    event RoundClosed(uint64 indexed round, uint32 samples, uint32 answered);
+    event Claimed(uint32 indexed miner, uint256 amount);
+    event Funded(address indexed from, uint256 amount);
+    event Challenged(uint64 indexed challenge, uint32 indexed miner, uint32 volume, uint32 stripe, uint16 seat, uint64 round);
+    event ChallengeEnded(uint64 indexed challenge, uint32 indexed miner, uint8 state, uint256 fine);
+
+    error NoRounds();
+    error WrongStage(uint64 round, uint8 stage);
+    error NotAudited(uint32 miner);
+    error AlreadyCommitted(uint64 round);
+    error InvalidLoss();
+    error UnknownSample(uint32 sample);
+    error AlreadyOpened(uint32 sample);
+    error NotCommitted(uint32 miner);
+    error InvalidOpening(string reason);
+    error NotLotsOperator(uint32 lot);
+    error AlreadyPlotted(uint32 lot);
+    error InvalidPlot();
+    error InvalidChallenge();
+    error UnknownChallenge(uint64 challenge);
+    error ChallengePending(uint64 challenge);
+    error Underpaid(uint256 due, uint256 paid);
+
+    /// Names the idle roots of consecutive lots, at most 64, each once and for good. They count from the next round on.
+    function plot(uint32 firstLot, bytes32[] calldata idleRoots) external;
+    /// Commits to the responses of the caller's miner. `lost` are entries, in rising order, that it cannot open: each
+    /// costs its rebuild instead of a fine.
+    function commit(uint64 round, bytes32 root, uint32[] calldata lost) external;
+    /// Opens what a sample asks for. Anyone may call it.
+    function open(uint64 round, uint32 sample, bytes calldata opening) external;
+    /// Books the rounds that a miner missed. Anyone may call it.
+    function report(uint32 miner) external;
+    /// Pays what the caller's miner earned and may have by now.
+    function claim() external returns (uint256 amount);
+    /// Adds to what emission is paid from.
+    function fund() external payable;
+    /// Has a member show a chunk of one stripe, which the next beacon B chooses. Costs `challenge_fee`. `path` are the
+    /// leaf's siblings in the log as of beacon A, without the empty ones above.
+    function challenge(uint32 volume, uint16 seat, uint32 stripe, Leaf calldata leaf, bytes32[] calldata path)
+        external payable returns (uint64 id);
+    /// Answers a directed challenge. Anyone may call it.
+    function answer(uint64 challenge, bytes calldata content) external;
+    /// Ends a directed challenge that nobody answered. Anyone may call it; the challenger gets the fee back and a tenth
+    /// of the fine.
+    function expire(uint64 challenge) external;
+
+    function round() external view returns (Round memory);
+    function standing(uint32 miner) external view returns (Standing memory);
+    /// What a sample of the present round asks, from beacon B on.
+    function sample(uint32 number) external view returns (Sample memory);
+    function isOpened(uint32 sample) external view returns (bool);
+    function idleRoot(uint32 lot) external view returns (bytes32);
+    /// The lot behind a miner's own number, from 0 on.
+    function lotOf(uint32 miner, uint32 number) external view returns (uint32 lot);
+    /// What a lot owed at beacon A of the present round.
+    function duty(uint32 lot) external view returns (Duty memory);
+    /// Whether a seat owed a stripe at beacon A of the present round.
+    function owes(uint32 volume, uint32 stripe, uint16 seat) external view returns (bool);
+    /// What a good opening of service content earns at most in this round, and what a bad one costs.
+    function prices() external view returns (uint256 fee, uint256 emission, uint256 fine);
+    function challengeOf(uint64 id) external view returns (Challenge memory);
+    function reserve() external view returns (uint256);
 }

@@ -5,5 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chunk;
 pub mod idle;
+pub mod opening;
 pub mod pledge;
+pub mod response;
+pub mod round;
+pub mod sample;
+
+#[cfg(test)]
+mod tests;

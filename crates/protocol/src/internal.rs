@@ -69,12 +69,6 @@ alloy_sol_types::sol! {
         function census() external view returns (uint64 lots, uint64 free);
     }
 
-    /// What `Audits` asks of `Volumes`.
-    interface IMembers {
-        /// Declares that a seat's holder has lost its column, or answers no more (reasons of `IVolumes.Seat`).
-        function declareLost(uint32 volume, uint16 seat, uint8 reason) external;
-    }
-
     /// What `Volumes` and `Buckets` ask of `Policies`.
     interface IRules {
         /// The rule of a policy and how many volumes it wants open.
@@ -98,5 +92,46 @@ alloy_sol_types::sol! {
     interface IBlockHook {
         /// Takes one step of formation or repair. The seed is empty in blocks that bring no beacon.
         function beginBlock(uint64 epoch, uint64 view, bytes seed) external;
+    }
+
+    /// What the start of a block and changes of lots ask of `Audits`.
+    interface IRounds {
+        /// Takes one step of the round. Answers which view's seed is awaited next, or zero, and the number of the last
+        /// round that was opened. For `Volumes`.
+        function beginRound(uint64 epoch, uint64 view, bytes seed) external returns (uint64 target, uint64 round);
+        /// Numbers new lots of a miner. For `Miners`.
+        function enrol(uint32 miner, uint32 firstLot, uint32 lots) external;
+        /// Takes free lots of a miner out, unless a round holds it. For `Miners`.
+        function leave(uint32 miner, uint32 lots) external;
+    }
+
+    /// What `Audits` asks of `Miners`.
+    interface ILotAudits {
+        /// Where a lot is; `live` while it is not withdrawn.
+        function whereabouts(uint32 lot) external view returns (uint32 miner, uint32 volume, uint16 seat, bool live);
+        /// Who a miner is and what it has at stake.
+        function stake(uint32 miner) external view
+            returns (address operator, uint32 lots, uint32 lotsFree, uint256 collateral);
+        /// Takes collateral, as much as there is, and sends it to `to`.
+        function slash(uint32 miner, uint256 amount, address to) external returns (uint256 taken);
+    }
+
+    /// What `Audits` asks of `Volumes`: what was owed at beacon A, and that a member is lost.
+    interface IMembers {
+        /// A volume.
+        function audited(uint32 volume) external view returns (uint8 profile, uint32 policy, uint64 columnBytes,
+            uint32 stripeCount, bytes32 stripesRoot, uint64 freshFrom);
+        /// Whether a seat owed a stripe that the log had.
+        function owes(uint32 volume, uint32 stripe, uint16 seat) external view returns (bool);
+        /// Who holds a seat now.
+        function member(uint32 volume, uint16 seat) external view returns (uint32 lot, uint32 miner);
+        /// Declares that a seat's holder has lost its column, or answers no more (reasons of `IVolumes.Seat`).
+        function declareLost(uint32 volume, uint16 seat, uint8 reason) external;
+    }
+
+    /// What `Audits` asks of `Territories`.
+    interface IFees {
+        /// Sends up to `amount` of what was paid for space to `Audits`.
+        function payOut(uint256 amount) external returns (uint256 paid);
     }
 }

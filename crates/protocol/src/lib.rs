@@ -26,6 +26,7 @@ mod ledger;
 mod math;
 mod storage;
 
+pub mod audits;
 pub mod buckets;
 pub mod memory;
 pub mod miners;
@@ -56,6 +57,7 @@ pub fn modules(spec: &StorageSpec) -> BTreeMap<Address, Box<dyn Module>> {
         (abi::MINERS, Box::new(miners::Miners::new(spec))),
         (abi::VOLUMES, Box::new(volumes::Volumes::new(spec))),
         (abi::BUCKETS, Box::new(buckets::Buckets::new(spec))),
+        (abi::AUDITS, Box::new(audits::Audits::new(spec))),
         (abi::POLICIES, Box::new(policies::Policies::new(spec))),
     ])
 }

@@ -11,6 +11,10 @@ mod tree;
 use crate::{
     Checked, Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
+    internal::{
+        ILotAudits::{self, ILotAuditsCalls as Asked},
+        IRounds,
+    },
     layout,
     storage::{Layout, Mapping, Ring, Slot},
 };
@@ -24,6 +28,7 @@ pub(crate) use region::{check_region, covers};
 use types::{
     Endpoint, ReceiptPublicKey, ReceiptSignature,
     abi::{
+        AUDITS,
         IMiners::{self, IMinersCalls as Calls},
         POLICIES, VOLUMES,
     },
@@ -67,6 +72,7 @@ layout! {
 pub struct Miners {
     lot_collateral: U256,
     eligibility_delay_ms: u64,
+    is_audited: bool,
     storage: Storage,
 }
 
@@ -76,6 +82,13 @@ impl Module for Miners {
             if let Some(call) = decode_internal(ledger, input, module)? {
                 return self.serve(ledger, call);
             }
+        }
+        if let Some(call) = decode_internal(ledger, input, AUDITS)? {
+            return match call {
+                Asked::whereabouts(call) => view(ledger, call, |ledger, call| self.whereabouts(ledger, call.lot)),
+                Asked::stake(call) => view(ledger, call, |ledger, call| self.stake(ledger, call.miner)),
+                Asked::slash(call) => mutate(ledger, call, |ledger, call| self.slash(ledger, call)),
+            };
         }
         match decode(ledger, input)? {
             Calls::register(call) => payable(ledger, call, |ledger, call| {
@@ -105,6 +118,7 @@ impl Miners {
         Self {
             lot_collateral: spec.lot_collateral,
             eligibility_delay_ms: spec.repair.eligibility_delay_ms,
+            is_audited: spec.audits.is_some(),
             storage: Storage::at(U256::ZERO),
         }
     }
@@ -174,6 +188,9 @@ impl Miners {
         self.add_lots(ledger, miner, &record, first_lot, lots)?;
         let live = self.storage.lots_live.get(ledger)?.plus(lots.into())?;
         self.storage.lots_live.set(ledger, live)?;
+        if self.is_audited {
+            ledger.call_module(AUDITS, &IRounds::enrolCall { miner, firstLot: first_lot, lots })?;
+        }
         ledger.emit(&IMiners::Pledged { miner, lots, firstLot: first_lot })?;
         Ok(IMiners::pledgeReturn {})
     }
@@ -225,6 +242,9 @@ impl Miners {
         }
         let tally = record.tally.get(ledger)?;
         self.storage.pool.require_thawed(ledger)?;
+        if self.is_audited {
+            ledger.call_module(AUDITS, &IRounds::leaveCall { miner, lots: tally.free })?;
+        }
         self.reweigh(ledger, miner, &record, tally.weight, 0)?;
         record.identity.set(ledger, Identity { retired: true, ..identity })?;
         let (lots, rebuilds) = (tally.lots.minus(tally.free)?, tally.rebuilds);
@@ -274,6 +294,35 @@ impl Miners {
             _ => LotState::Member,
         };
         Ok(IMiners::lotReturn { miner: lot.miner, state: state as u8, volume: lot.volume, seat: lot.seat })
+    }
+
+    fn whereabouts(&self, ledger: &mut dyn Ledger, id: u32) -> Result<ILotAudits::whereaboutsReturn> {
+        let Lot { miner, volume, seat, .. } = self.storage.lots.at(ledger, &id)?.get(ledger)?;
+        if miner == 0 {
+            return Err(IMiners::UnknownLot { lot: id }.into());
+        }
+        let retired = self.known(ledger, miner)?.identity.get(ledger)?.retired;
+        Ok(ILotAudits::whereaboutsReturn { miner, volume, seat, live: volume != 0 || !retired })
+    }
+
+    fn stake(&self, ledger: &mut dyn Ledger, miner: u32) -> Result<ILotAudits::stakeReturn> {
+        let record = self.known(ledger, miner)?;
+        let tally = record.tally.get(ledger)?;
+        Ok(ILotAudits::stakeReturn {
+            operator: record.identity.get(ledger)?.operator,
+            lots: tally.lots,
+            lotsFree: tally.free,
+            collateral: record.collateral.get(ledger)?,
+        })
+    }
+
+    fn slash(&self, ledger: &mut dyn Ledger, call: ILotAudits::slashCall) -> Result<U256> {
+        let record = self.known(ledger, call.miner)?;
+        let collateral = record.collateral.get(ledger)?;
+        let taken = collateral.min(call.amount);
+        record.collateral.set(ledger, collateral.minus(taken)?)?;
+        ledger.pay(call.to, taken)?;
+        Ok(taken)
     }
 
     fn receipt_keys(&self, ledger: &mut dyn Ledger, miners: &[u32]) -> Result<Bytes> {

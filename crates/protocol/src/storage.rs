@@ -9,7 +9,7 @@ mod bytes;
 mod ring;
 
 pub use array::{Array, U32Array, U32List};
-pub use bitmap::Bitmap;
+pub use bitmap::{Bitmap, WORD_BITS};
 pub use bytes::ByteString;
 pub use ring::Ring;
 

@@ -3,13 +3,17 @@
 use crate::{
     Checked, Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
-    internal::ITerritoryAccounts::{self, ITerritoryAccountsCalls as Internal},
+    internal::{
+        IFees::IFeesCalls as Fees,
+        ITerritoryAccounts::{self, ITerritoryAccountsCalls as Internal},
+    },
     layout,
     storage::{Layout, Mapping, Slot},
 };
 use alloy_primitives::{Address, Bytes, U256};
 use types::{
     abi::{
+        AUDITS,
         ITerritories::{self, ITerritoriesCalls as Calls},
         VOLUMES,
     },
@@ -49,6 +53,8 @@ layout! {
     struct Storage {
         count: Slot<u64>,
         territories: Mapping<u64, Record>,
+        /// What was paid for space and not yet paid out; only where there are audits.
+        pool: Slot<U256>,
     }
 }
 
@@ -56,6 +62,7 @@ layout! {
 #[derive(Debug)]
 pub struct Territories {
     price_per_byte_day: u64,
+    is_audited: bool,
     storage: Storage,
 }
 
@@ -68,6 +75,9 @@ impl Module for Territories {
                 Internal::unreserve(call) => mutate(ledger, call, |ledger, call| self.unreserve(ledger, call)),
                 Internal::unbill(call) => mutate(ledger, call, |ledger, call| self.unbill(ledger, call)),
             };
+        }
+        if let Some(Fees::payOut(call)) = decode_internal(ledger, input, AUDITS)? {
+            return mutate(ledger, call, |ledger, call| self.pay_out(ledger, call.amount));
         }
         match decode(ledger, input)? {
             Calls::quote(call) => view(ledger, call, |_, call| self.quote(call.size, call.daysCount)),
@@ -90,7 +100,11 @@ impl Module for Territories {
 impl Territories {
     /// The module under the parameters of a chain.
     pub fn new(spec: &StorageSpec) -> Self {
-        Self { price_per_byte_day: spec.price_per_byte_day, storage: Storage::at(U256::ZERO) }
+        Self {
+            price_per_byte_day: spec.price_per_byte_day,
+            is_audited: spec.audits.is_some(),
+            storage: Storage::at(U256::ZERO),
+        }
     }
 
     fn buy(&self, ledger: &mut dyn Ledger, call: ITerritories::buyCall) -> Result<u64> {
@@ -98,7 +112,7 @@ impl Territories {
         let now = ledger.block().timestamp_ms;
         let paid_until_ms = later(now, now, daysCount)?;
         let paid = self.quote(size, daysCount)?;
-        ledger.collect(paid, |due, paid| ITerritories::Underpaid { due, paid })?;
+        self.collect(ledger, paid)?;
 
         let territory = self.storage.count.get(ledger)?.plus(1)?;
         self.storage.count.set(ledger, territory)?;
@@ -117,7 +131,7 @@ impl Territories {
         // From the end of what is paid, not from now: space that was held meanwhile is owed for.
         let paid_until_ms = later(title.paid_until_ms, ledger.block().timestamp_ms, daysCount)?;
         let paid = self.quote(record.quota.get(ledger)?.bought, daysCount)?;
-        ledger.collect(paid, |due, paid| ITerritories::Underpaid { due, paid })?;
+        self.collect(ledger, paid)?;
         record.title.set(ledger, Title { paid_until_ms, ..title })?;
         ledger.emit(&ITerritories::Extended { territory, paidUntilMs: paid_until_ms, paid })?;
         Ok(ITerritories::extendReturn {})
@@ -132,7 +146,7 @@ impl Territories {
         let quota = record.quota.get(ledger)?;
         let bought = quota.bought.checked_add(size).ok_or(ITerritories::InvalidSize { size })?;
         let paid = self.price_of(size, title.paid_until_ms.minus(now)?)?;
-        ledger.collect(paid, |due, paid| ITerritories::Underpaid { due, paid })?;
+        self.collect(ledger, paid)?;
         record.quota.set(ledger, Quota { bought, ..quota })?;
         ledger.emit(&ITerritories::Enlarged { territory, size: bought, paid })?;
         Ok(ITerritories::enlargeReturn {})
@@ -255,6 +269,24 @@ impl Territories {
             slot.set(ledger, pending)?;
         }
         Ok(ITerritoryAccounts::unbillReturn {})
+    }
+
+    /// Takes a price.
+    fn collect(&self, ledger: &mut dyn Ledger, price: U256) -> Result<()> {
+        ledger.collect(price, |due, paid| ITerritories::Underpaid { due, paid })?;
+        if self.is_audited {
+            let pool = self.storage.pool.get(ledger)?.plus(price)?;
+            self.storage.pool.set(ledger, pool)?;
+        }
+        Ok(())
+    }
+
+    fn pay_out(&self, ledger: &mut dyn Ledger, amount: U256) -> Result<U256> {
+        let pool = self.storage.pool.get(ledger)?;
+        let paid = pool.min(amount);
+        self.storage.pool.set(ledger, pool.minus(paid)?)?;
+        ledger.pay(AUDITS, paid)?;
+        Ok(paid)
     }
 
     fn known(&self, ledger: &mut dyn Ledger, territory: u64) -> Result<(Record, Title)> {

@@ -10,10 +10,10 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{
     abi::{
-        AUDITS, Acknowledgement, BUCKETS, Column, IBuckets, IMiners, IPolicies, ITerritories, IVolumes, MINERS,
-        MODULES, POLICIES, RootUpdate, TERRITORIES, VOLUMES,
+        AUDITS, Acknowledgement, BUCKETS, Column, IAudits, IBuckets, IMiners, IPolicies, ITerritories, IVolumes,
+        MINERS, MODULES, POLICIES, RootUpdate, TERRITORIES, VOLUMES,
     },
-    spec::StorageSpec,
+    spec::{AuditSpec, StorageSpec},
 };
 
 /// Something that an account does.
@@ -317,6 +317,8 @@ fn calls(net: &mut Net) -> Vec<(Address, Vec<u8>)> {
         sealedName: Bytes::from_static(b"x"),
     };
     let (bucket, volume, id) = (B256::ZERO, 1, 1);
+    let leaf = net.leaves(1)[0].clone();
+    let challenge = IAudits::challengeCall { volume, seat: 0, stripe: 0, leaf, path: Vec::new() };
     vec![
         (TERRITORIES, ITerritories::buyCall { size: 1, daysCount: 1 }.abi_encode()),
         (TERRITORIES, ITerritories::extendCall { territory, daysCount: 1 }.abi_encode()),
@@ -374,6 +376,22 @@ fn calls(net: &mut Net) -> Vec<(Address, Vec<u8>)> {
         (POLICIES, IPolicies::checkCall { policy: 0 }.abi_encode()),
         (POLICIES, IPolicies::policyCall { id: 0 }.abi_encode()),
         (VOLUMES, crate::begin_block_input(Some(&beacon((0, 9)))).1.to_vec()),
+        (AUDITS, IAudits::plotCall { firstLot: 1, idleRoots: vec![B256::repeat_byte(1)] }.abi_encode()),
+        (AUDITS, IAudits::commitCall { round: 1, root: B256::ZERO, lost: vec![1] }.abi_encode()),
+        (AUDITS, IAudits::openCall { round: 1, sample: 0, opening: vec![0; 200].into() }.abi_encode()),
+        (AUDITS, IAudits::reportCall { miner: 1 }.abi_encode()),
+        (AUDITS, IAudits::claimCall {}.abi_encode()),
+        (AUDITS, IAudits::fundCall {}.abi_encode()),
+        (AUDITS, challenge.abi_encode()),
+        (AUDITS, IAudits::answerCall { challenge: 1, content: vec![1; 90].into() }.abi_encode()),
+        (AUDITS, IAudits::expireCall { challenge: 1 }.abi_encode()),
+        (AUDITS, IAudits::roundCall {}.abi_encode()),
+        (AUDITS, IAudits::standingCall { miner: 1 }.abi_encode()),
+        (AUDITS, IAudits::sampleCall { number: 0 }.abi_encode()),
+        (AUDITS, IAudits::dutyCall { lot: 1 }.abi_encode()),
+        (AUDITS, IAudits::owesCall { volume, stripe: 0, seat: 0 }.abi_encode()),
+        (AUDITS, IAudits::lotOfCall { miner: 1, number: 0 }.abi_encode()),
+        (AUDITS, IAudits::pricesCall {}.abi_encode()),
     ]
 }
 
@@ -396,7 +414,8 @@ fn malformed(net: &mut Net) -> IVolumes::voidMalformedCall {
 }
 
 fn stocked() -> Net {
-    let mut net = Net::formed();
+    let audits = Some(AuditSpec::devnet());
+    let mut net = Net::formed_with(StorageSpec { open_target: 1, audits, ..StorageSpec::devnet() });
     let territory = net.territory(1 << 30, 30);
     let batch = net.full_batch(1, territory, 0, &[1]);
     net.commit(vec![batch]);

@@ -1,6 +1,5 @@
 //! Form volumes, append stripes to their logs, and let stripes go.
 
-mod chunk;
 mod commit;
 mod evidence;
 mod formation;
@@ -12,6 +11,7 @@ mod record;
 mod release;
 mod repair;
 mod signers;
+mod snapshot;
 
 use crate::{
     Ledger, Module, Result,
@@ -19,7 +19,7 @@ use crate::{
     internal::{
         IBlockHook::IBlockHookCalls as Hook,
         IDemand::{self, IDemandCalls as Wants},
-        IMembers::{self, IMembersCalls as Hears},
+        IMembers::{self, IMembersCalls as Asked},
         SYSTEM,
     },
     storage::{Layout, Word},
@@ -53,11 +53,16 @@ impl Module for Volumes {
         if let Some(Hook::beginBlock(call)) = decode_internal(ledger, input, SYSTEM)? {
             return mutate(ledger, call, |ledger, call| self.begin_block(ledger, call));
         }
-        if let Some(Hears::declareLost(call)) = decode_internal(ledger, input, AUDITS)? {
-            return mutate(ledger, call, |ledger, call| {
-                self.declare_lost(ledger, call.volume, call.seat, call.reason)?;
-                Ok(IMembers::declareLostReturn {})
-            });
+        if let Some(call) = decode_internal(ledger, input, AUDITS)? {
+            return match call {
+                Asked::audited(call) => view(ledger, call, |ledger, call| self.audited(ledger, call.volume)),
+                Asked::owes(call) => view(ledger, call, |ledger, call| self.owes(ledger, call)),
+                Asked::member(call) => view(ledger, call, |ledger, call| self.member(ledger, call)),
+                Asked::declareLost(call) => mutate(ledger, call, |ledger, call| {
+                    self.declare_lost(ledger, call.volume, call.seat, call.reason)?;
+                    Ok(IMembers::declareLostReturn {})
+                }),
+            };
         }
         if let Some(Wants::demand(call)) = decode_internal(ledger, input, POLICIES)? {
             return mutate(ledger, call, |ledger, call| {
@@ -135,15 +140,17 @@ impl Volumes {
     }
 }
 
-/// The slot with the view that formation waits for.
+/// The slot with the views that formation and audits wait for.
 pub(crate) fn target_position() -> U256 {
     Storage::at(U256::ZERO).draw.position()
 }
 
-/// What that slot says.
+/// What that slot says: the earlier of the two, and once its seed is there, the later.
 pub(crate) fn target(word: U256) -> Option<(u64, u64)> {
     let draw = Draw::decode(word);
-    draw.pending.then_some((draw.epoch, draw.view))
+    let formation = draw.pending.then_some(draw.view);
+    let audits = (draw.audit_view != 0).then_some(draw.audit_view);
+    formation.into_iter().chain(audits).min().map(|view| (draw.epoch, view))
 }
 
 #[cfg(test)]

@@ -11,6 +11,10 @@
 
 use crate::hash::{derive, domain};
 use alloy_primitives::B256;
+use blake3::{
+    Hasher,
+    hazmat::{ContextKey, HasherExt, hash_derive_key_context},
+};
 use std::sync::LazyLock;
 
 /// Depth of the stripe log: at most 2^20 stripes in a volume.
@@ -21,9 +25,14 @@ pub fn leaf(value: &B256) -> B256 {
     derive(domain::MERKLE_LEAF, &[value.as_slice()])
 }
 
+/// Key of the nodes' domain: paths are checked in blocks, so its hash is not made anew for each node.
+static NODE_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(domain::MERKLE_NODE));
+
 /// Hashes two children.
 pub fn node(left: &B256, right: &B256) -> B256 {
-    derive(domain::MERKLE_NODE, &[left.as_slice(), right.as_slice()])
+    let mut hasher = Hasher::new_from_context_key(&NODE_KEY);
+    hasher.update([left.0, right.0].as_flattened());
+    B256::from(*hasher.finalize().as_bytes())
 }
 
 /// Roots of empty subtrees, by height.

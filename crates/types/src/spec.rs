@@ -93,6 +93,9 @@ pub struct StorageSpec {
     /// Rules of placement and repair; those of a small network where a specification does not say.
     #[serde(default)]
     pub repair: RepairSpec,
+    /// Audit rounds; a chain without has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audits: Option<AuditSpec>,
 }
 
 /// Parameters of placement and repair.
@@ -121,6 +124,116 @@ impl Default for RepairSpec {
             deadline_ms: 600_000,
             free_lots_max_percent: 100,
             eligibility_delay_ms: 0,
+        }
+    }
+}
+
+/// Parameters of audit rounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditSpec {
+    /// A round opens at the first block of each such stretch of time, unless the last one is still open.
+    pub round_ms: u64,
+    /// From beacon A, the time to commit.
+    pub commit_ms: u64,
+    /// From beacon B, the time to open.
+    pub open_ms: u64,
+    /// Slots of an idle unit.
+    pub unit_slots: u32,
+    /// One of so many slots is answered in a round.
+    pub light_divisor: u32,
+    /// One of so many slots is answered whole.
+    pub deep_divisor: u32,
+    /// Openings of a round.
+    pub samples: u32,
+    /// Missing openings judged in one block.
+    pub settled_per_block_max: u32,
+    /// Miners with a recent fault that are sampled additionally in one round.
+    pub watched_max: u32,
+    /// Additional openings of each of them.
+    pub watch_samples: u32,
+    /// Rounds that such a miner has to answer.
+    pub watch_rounds: u8,
+    /// What was committed in so many rounds, at least, is fresh.
+    pub fresh_rounds: u32,
+    /// Most wei that one round brings into the world.
+    pub emission_per_round: U256,
+    /// Fine for a bad opening, in units of what a good one earns at most.
+    pub fine_factor: u32,
+    /// Burned part of the fees.
+    pub burn_percent: u8,
+    /// What is earned is paid after at least this time, and at most twice this time.
+    pub vest_ms: u64,
+    /// Wei for a directed challenge.
+    pub challenge_fee: U256,
+    /// A block with so many bytes of commitments and openings moves the deadline by its time.
+    pub lane_bytes: u64,
+}
+
+impl AuditSpec {
+    fn fits(&self, storage: &StorageSpec) -> bool {
+        let divisors = [self.unit_slots, self.light_divisor, self.deep_divisor, self.fresh_rounds];
+        storage.slot_bytes.is_power_of_two()
+            && self.unit_slots.is_power_of_two()
+            && storage.lot_slots.checked_rem(self.unit_slots) == Some(0)
+            && divisors.iter().all(|divisor| *divisor > 0)
+            && self.deep_divisor >= self.light_divisor
+            && self.commit_ms > 0
+            && self.open_ms > 0
+            && self.commit_ms.saturating_add(self.open_ms) < self.round_ms
+            && (4..=1 << 20).contains(&self.samples)
+            && (1..=1_000).contains(&self.settled_per_block_max)
+            && self.watched_max <= 256
+            && self.watch_samples <= 64
+            && self.vest_ms > 0
+            && self.burn_percent <= 100
+    }
+
+    /// Parameters of a network on one machine.
+    pub fn devnet() -> Self {
+        Self {
+            round_ms: 60_000,
+            commit_ms: 20_000,
+            open_ms: 15_000,
+            unit_slots: 4,
+            light_divisor: 16,
+            deep_divisor: 64,
+            samples: 64,
+            settled_per_block_max: 32,
+            watched_max: 8,
+            watch_samples: 4,
+            watch_rounds: 24,
+            fresh_rounds: 24,
+            emission_per_round: U256::from(1_000_000_000_000_000u64),
+            fine_factor: 20,
+            burn_percent: 10,
+            vest_ms: 600_000,
+            challenge_fee: U256::from(1_000_000_000_000u64),
+            lane_bytes: 1 << 20,
+        }
+    }
+
+    /// Parameters of a main network.
+    pub fn main() -> Self {
+        Self {
+            round_ms: 3_600_000,
+            commit_ms: 1_200_000,
+            open_ms: 900_000,
+            unit_slots: 32,
+            light_divisor: 256,
+            deep_divisor: 1_024,
+            samples: 24_000,
+            settled_per_block_max: 64,
+            watched_max: 64,
+            watch_samples: 8,
+            watch_rounds: 24,
+            fresh_rounds: 24,
+            emission_per_round: U256::from(1_000_000_000_000_000_000_000u128),
+            fine_factor: 20,
+            burn_percent: 10,
+            vest_ms: 7 * 24 * 3_600_000,
+            challenge_fee: U256::from(100_000_000_000_000u64),
+            lane_bytes: 1 << 20,
         }
     }
 }
@@ -158,6 +271,7 @@ impl StorageSpec {
             lease_max_ms: 24 * 3_600_000,
             receipt_expiry_max_blocks: 1_000,
             repair: RepairSpec::default(),
+            audits: None,
         }
     }
 }
@@ -201,6 +315,10 @@ impl ChainSpec {
             ),
             (storage.slot_bytes <= 64 << 20, "slot_bytes is above 64 MiB"),
             (storage.lot_slots > 0, "lot_slots is zero"),
+            (
+                storage.audits.as_ref().is_none_or(|audits| audits.fits(storage)),
+                "audits do not fit the storage's sizes",
+            ),
             (storage.open_target > 0, "open_target is zero"),
             (storage.repair.free_lots_max_percent <= 100, "free_lots_max_percent is above 100"),
             (
@@ -214,3 +332,6 @@ impl ChainSpec {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use crate::{Fault, Ledger};
 use alloy_primitives::U256;
 
 /// Bits of a word.
-const WORD_BITS: u64 = 256;
+pub const WORD_BITS: u64 = 256;
 
 /// `mapping(uint64 => uint256)`: number `i` is bit `i % 256` of word `i / 256`.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,16 @@ impl Bitmap {
     pub fn contains(&self, ledger: &mut dyn Ledger, number: u64) -> Result<bool, Fault> {
         let word = self.0.at(ledger, &(number / WORD_BITS))?.get(ledger)?;
         Ok(word.bit((number % WORD_BITS) as usize))
+    }
+
+    /// The word that `number` has its bit in.
+    pub fn word(&self, ledger: &mut dyn Ledger, number: u64) -> Result<U256, Fault> {
+        self.0.at(ledger, &(number / WORD_BITS))?.get(ledger)
+    }
+
+    /// Takes all numbers of the word of `number` out.
+    pub fn clear_word(&self, ledger: &mut dyn Ledger, number: u64) -> Result<(), Fault> {
+        self.0.at(ledger, &(number / WORD_BITS))?.set(ledger, U256::ZERO)
     }
 
     /// Puts `number` into the set; false if it was there.

@@ -216,6 +216,7 @@ impl Volumes {
         placed: &[Placed],
     ) -> Result<()> {
         let mut frontier = volume.frontier(ledger)?;
+        self.keep_snapshot(ledger, volume, &frontier)?;
         let mut changed = [false; LOG_DEPTH];
         let mut head = volume.head;
         for stripe in placed {

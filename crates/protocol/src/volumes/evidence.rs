@@ -3,15 +3,10 @@
 //! A voided stripe is gone like a released one, but its deposit is burned, and so is what was paid for seats that never
 //! healed; the space comes back at the end of the term that was paid.
 
-use super::{
-    Volumes,
-    chunk::{self, CHUNK_BYTES},
-    record::Volume,
-    release::{leave_log, require_in_log},
-    signers::Signers,
-};
+use super::{Volumes, record::Volume, release::require_in_log, signers::Signers};
 use crate::{Checked, Ledger, Result};
 use alloy_primitives::{Address, B256};
+use proofs::chunk::{self, CHUNK_BYTES, Hash};
 use types::{
     abi::{Column, IVolumes, Leaf, Release},
     merkle::LOG_DEPTH,
@@ -75,7 +70,7 @@ impl Volumes {
 
     fn void(&self, ledger: &mut dyn Ledger, volume: &Volume, stripe: &Release) -> Result<()> {
         let Release { index, leaf, .. } = stripe;
-        let unhealed = leave_log(ledger, volume, stripe)?;
+        let unhealed = self.leave_log(ledger, volume, stripe)?;
         let burned = self.spec.stripe_deposit.plus(self.rebuild_price(leaf.fragmentBytes.times(unhealed)?)?)?;
         ledger.pay(Address::ZERO, burned)?;
         let Leaf { segment, territory, .. } = *leaf;
@@ -105,9 +100,11 @@ fn require_fragment(
 fn require_opened(ledger: &mut dyn Ledger, volume: &Volume, leaf: &Leaf, chunk: u64, column: &Column) -> Result<()> {
     let Column { index, root, path, .. } = column;
     require_fragment(ledger, volume, leaf.segment, leaf.length, *index, *root, path)?;
-    ledger.charge_hashes(1, CHUNK_BYTES as usize)?;
+    ledger.charge_hashes(1, CHUNK_BYTES)?;
     ledger.charge_hashes(column.chunkPath.len().min(CHUNK_PATH_MAX) as u64, 64)?;
-    if !chunk::verify(root, leaf.fragmentBytes, chunk, &column.chunk, &column.chunkPath) {
+    if column.chunk.len() != CHUNK_BYTES
+        || !chunk::verify(Hash::Plain, root, leaf.fragmentBytes, chunk, &column.chunk, &column.chunkPath)
+    {
         return Err(IVolumes::InvalidEvidence {}.into());
     }
     Ok(())
@@ -117,7 +114,7 @@ fn require_opened(ledger: &mut dyn Ledger, volume: &Volume, leaf: &Leaf, chunk: 
 fn contradict(ledger: &mut dyn Ledger, volume: &Volume, columns: &[Column]) -> Result<bool> {
     let k = u64::from(volume.profile.data());
     // The inverse of a k × k matrix, and k products for each byte.
-    ledger.charge_gas(k.saturating_mul(k).saturating_mul(k).saturating_add(k.saturating_mul(CHUNK_BYTES)))?;
+    ledger.charge_gas(k.saturating_mul(k).saturating_mul(k).saturating_add(k.saturating_mul(CHUNK_BYTES as u64)))?;
     let invalid = || IVolumes::InvalidEvidence {};
     let (last, sources) = columns.split_last().ok_or_else(invalid)?;
     let present: Vec<usize> = sources.iter().map(|column| column.index.into()).collect();
@@ -128,7 +125,7 @@ fn contradict(ledger: &mut dyn Ledger, volume: &Volume, columns: &[Column]) -> R
     let code = erasure::Code::new(volume.profile.data().into(), parity.into()).map_err(|_| invalid())?;
     let plan = code.reconstruct(&present, &[last.index.into()]).map_err(|_| invalid())?;
     let chunks: Vec<&[u8]> = sources.iter().map(|column| column.chunk.as_ref()).collect();
-    let mut rebuilt = vec![0; CHUNK_BYTES as usize];
+    let mut rebuilt = vec![0; CHUNK_BYTES];
     plan.apply(&chunks, &mut [rebuilt.as_mut_slice()]).map_err(|_| invalid())?;
     Ok(rebuilt != last.chunk)
 }

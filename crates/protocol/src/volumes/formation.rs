@@ -66,6 +66,7 @@ impl Volumes {
             Step::Draw if draw.replaces => self.replace(ledger, &call.seed)?,
             Step::Draw => self.form(ledger, &draw, &call)?,
         }
+        self.begin_round(ledger, call)?;
         Ok(IBlockHook::beginBlockReturn {})
     }
 
@@ -133,11 +134,17 @@ impl Volumes {
         Ok(())
     }
 
+    /// Keeps what an audit round waits for in the same slot.
+    pub(super) fn put_draw(&self, ledger: &mut dyn Ledger, draw: Draw) -> Result<()> {
+        let audit_view = self.storage.draw.get(ledger)?.audit_view;
+        Ok(self.storage.draw.set(ledger, Draw { audit_view, ..draw })?)
+    }
+
     /// Fixes the view whose seed draws.
     pub(super) fn set_target(&self, ledger: &mut dyn Ledger, draw: Draw) -> Result<()> {
         let BlockFacts { epoch, view, .. } = ledger.block();
         let view = view.plus(self.spec.draw_delay_views)?;
-        self.storage.draw.set(ledger, Draw { epoch, view, pending: true, ..draw })?;
+        self.put_draw(ledger, Draw { epoch, view, pending: true, ..draw })?;
         if !draw.replaces {
             ledger.emit(&IVolumes::DrawStarted { policy: draw.policy, epoch, targetView: view })?;
         }
@@ -147,7 +154,7 @@ impl Volumes {
     fn form(&self, ledger: &mut dyn Ledger, draw: &Draw, call: &IBlockHook::beginBlockCall) -> Result<()> {
         let policy = draw.policy;
         self.date_pledges(ledger, &call.seed)?;
-        self.storage.draw.set(ledger, Draw::default())?;
+        self.put_draw(ledger, Draw::default())?;
         if policy != PUBLIC_POLICY {
             // It is looked at again, whether this brings a volume or not.
             self.storage.hungry.push(ledger, policy)?;
@@ -164,6 +171,7 @@ impl Volumes {
         record.lots.store(ledger, &lots)?;
         record.miners.store(ledger, &miners)?;
         let open_position = self.storage.open.at(ledger, &policy)?.push(ledger, volume)?;
+        self.start_snapshot(ledger, &record)?;
         let subsidised = draw.subsidised;
         record.head.set(ledger, Head { profile, open: true, policy, open_position, subsidised, ..Head::default() })?;
         self.storage.volume_count.set(ledger, volume)?;

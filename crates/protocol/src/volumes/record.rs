@@ -27,6 +27,27 @@ packed! {
         subsidised: bool,
         /// Whether the last draw replaced members.
         replaced_last: bool,
+        /// The view that an audit round waits for, or zero; of the same epoch once a block has begun.
+        audit_view: u64,
+    }
+}
+
+packed! {
+    /// A volume as it was at beacon A of a round, kept by its first change after that.
+    pub struct Snapshot {
+        round: u64,
+        column_bytes: u64,
+        stripe_count: u32,
+    }
+}
+
+packed! {
+    /// Where the column ended when the first stripe of a day was appended, and of the day before; a day is a fixed number
+    /// of rounds.
+    pub struct Marks {
+        day: u64,
+        start: u64,
+        before: u64,
     }
 }
 
@@ -107,6 +128,13 @@ layout! {
         drawing: Slot<U256>,
         /// By seat.
         care: Mapping<u32, Care>,
+        snapshot: Slot<Snapshot>,
+        /// Root of the log as of the snapshot.
+        snapshot_root: Slot<B256>,
+        marks: Slot<Marks>,
+        /// By word of `released`: the round of its last change, and what it was at that round's beacon A.
+        released_round: Mapping<u64, Slot<u64>>,
+        released_before: Mapping<u64, Slot<U256>>,
     }
 }
 
@@ -133,6 +161,8 @@ layout! {
         urgencies: Slot<U256>,
         /// Volumes to repair, by the number of members they can still lose.
         queues: Mapping<u32, Ring<u32>>,
+        /// The last audit round that was opened.
+        round: Slot<u64>,
     }
 }
 

@@ -36,31 +36,33 @@ impl Volumes {
         let Release { index, leaf, .. } = stripe;
         let Leaf { segment, territory, .. } = *leaf;
         require_in_log(ledger, volume, root, stripe)?;
-        let unhealed = leave_log(ledger, volume, stripe)?;
+        let unhealed = self.leave_log(ledger, volume, stripe)?;
         require_allowed(ledger, territory)?;
         // What was paid for seats that need no rebuild any more goes to nobody: the writer would skip seats for it.
         let fees = self.rebuild_price(leaf.fragmentBytes.times(unhealed)?)?;
         ledger.pay(Address::ZERO, fees)?;
         Ok(ledger.emit(&IVolumes::Released { volume: volume.id, territory, segment, index: *index })?)
     }
-}
 
-/// Takes a stripe out of the live ones, and says how many seats never had it.
-pub(super) fn leave_log(ledger: &mut dyn Ledger, volume: &Volume, stripe: &Release) -> Result<u64> {
-    let Release { index, leaf, .. } = stripe;
-    if !volume.record.released.insert(ledger, (*index).into())? {
-        return Err(IVolumes::AlreadyReleased { volume: volume.id, index: *index }.into());
+    /// Takes a stripe out of the live ones, and says how many seats never had it.
+    pub(super) fn leave_log(&self, ledger: &mut dyn Ledger, volume: &Volume, stripe: &Release) -> Result<u64> {
+        let Release { index, leaf, .. } = stripe;
+        self.keep_released(ledger, volume, *index)?;
+        if !volume.record.released.insert(ledger, (*index).into())? {
+            return Err(IVolumes::AlreadyReleased { volume: volume.id, index: *index }.into());
+        }
+        volume.record.positions.at(ledger, &leaf.segment)?.set(ledger, 0)?;
+        let slot = volume.record.missing.at(ledger, index)?;
+        let missing = slot.get(ledger)?;
+        // With audits the round still asks who owed it.
+        if self.spec.audits.is_none() && !missing.is_zero() {
+            slot.set(ledger, U256::ZERO)?;
+        }
+        let size = volume.billed(leaf.fragmentBytes)?;
+        let unbill = ITerritoryAccounts::unbillCall { territory: leaf.territory, size, termEndMs: leaf.termEndMs };
+        ledger.call_module(TERRITORIES, &unbill)?;
+        Ok(missing.count_ones() as u64)
     }
-    volume.record.positions.at(ledger, &leaf.segment)?.set(ledger, 0)?;
-    let slot = volume.record.missing.at(ledger, index)?;
-    let missing = slot.get(ledger)?;
-    if !missing.is_zero() {
-        slot.set(ledger, U256::ZERO)?;
-    }
-    let size = volume.billed(leaf.fragmentBytes)?;
-    let unbill = ITerritoryAccounts::unbillCall { territory: leaf.territory, size, termEndMs: leaf.termEndMs };
-    ledger.call_module(TERRITORIES, &unbill)?;
-    Ok(missing.count_ones() as u64)
 }
 
 pub(super) fn require_in_log(ledger: &mut dyn Ledger, volume: &Volume, root: &B256, stripe: &Release) -> Result<()> {

@@ -184,7 +184,7 @@ impl Volumes {
             self.replace_in(ledger, id, seed)?;
         }
         self.storage.batch.set(ledger, Batch::default())?;
-        self.storage.draw.set(ledger, Draw { replaced_last: true, ..Draw::default() })?;
+        self.put_draw(ledger, Draw { replaced_last: true, ..Draw::default() })?;
         ledger.call_module(MINERS, &ILots::thawCall {})?;
         Ok(())
     }

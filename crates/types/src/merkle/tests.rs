@@ -63,3 +63,9 @@ fn the_last_leaf_completes_the_log() {
     assert_eq!(frontier.root(), expected);
     assert_eq!(frontier.push(&B256::ZERO), Err(Full));
 }
+
+#[test]
+fn nodes_are_derived_under_their_domain() {
+    let (left, right) = (B256::repeat_byte(1), B256::repeat_byte(2));
+    assert_eq!(node(&left, &right), derive(domain::MERKLE_NODE, &[left.as_slice(), right.as_slice()]));
+}

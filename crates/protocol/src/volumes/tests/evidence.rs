@@ -1,8 +1,9 @@
 use crate::{
     fixture::*,
-    volumes::{chunk, phase, reason, tests::members::*},
+    volumes::{phase, reason, tests::members::*},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
+use proofs::chunk::{self, Hash};
 use types::{
     Profile, ReceiptSignature,
     abi::{Column, IVolumes, Release, Stripe, TERRITORIES, VOLUMES},
@@ -41,7 +42,7 @@ impl Written {
             root: hash(&self.fragments[index]),
             path: self.tree.path(index).unwrap(),
             chunk: Bytes::copy_from_slice(&self.fragments[index][chunk * 1024..][..1024]),
-            chunkPath: chunk::path(&self.fragments[index], chunk as u64),
+            chunkPath: chunk::path(Hash::Plain, &self.fragments[index], chunk as u64).expect("a chunk of it"),
         }
     }
 

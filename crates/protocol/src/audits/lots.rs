@@ -1,0 +1,162 @@
+//! Number miners' lots, keep their idle roots, and say what a lot owes in a round.
+
+use super::{
+    Audits,
+    record::{Census, MinerRecord, Roll, Run, Stage, Standing},
+};
+use crate::{
+    Checked, Ledger, Result,
+    internal::{ILotAudits, IMembers, IRounds},
+};
+use proofs::{
+    response::{Duty, Service},
+    round::Round,
+};
+use types::{
+    Profile,
+    abi::{IAudits, IMiners, MINERS, VOLUMES},
+};
+
+/// Most lots that one call names idle roots of.
+pub const PLOTS_MAX: usize = 64;
+
+impl Audits {
+    pub(super) fn enrol(&self, ledger: &mut dyn Ledger, call: IRounds::enrolCall) -> Result<IRounds::enrolReturn> {
+        let IRounds::enrolCall { miner, firstLot, lots } = call;
+        let record = self.storage.miners.at(ledger, &miner)?;
+        let clock = self.storage.clock.get(ledger)?;
+        let roll = self.changing(record.roll.get(ledger)?, clock.number);
+        if roll.live == 0 {
+            // It owes nothing of rounds that were opened before.
+            let standing = record.standing.get(ledger)?;
+            record.standing.set(ledger, Standing { booked: clock.number.max(standing.booked), ..standing })?;
+        } else {
+            self.book(ledger, miner, &record)?;
+        }
+        record.runs.at(ledger, &roll.runs)?.set(ledger, Run { start: roll.lots, lot: firstLot })?;
+        let roll = Roll { lots: roll.lots.plus(lots)?, live: roll.live.plus(lots)?, runs: roll.runs.plus(1)?, ..roll };
+        record.roll.set(ledger, roll)?;
+        let census = self.storage.census.get(ledger)?;
+        // Lots are numbered without gaps.
+        let last = firstLot.plus(lots)?.minus(1)?;
+        self.storage.census.set(ledger, Census { lots: last, live: census.live.plus(lots)? })?;
+        Ok(IRounds::enrolReturn {})
+    }
+
+    /// A round holds everybody from the moment beacon B can be known, and from its commitment on a miner that committed:
+    /// who could leave then would leave when the samples are bad.
+    pub(super) fn leave(&self, ledger: &mut dyn Ledger, call: IRounds::leaveCall) -> Result<IRounds::leaveReturn> {
+        let IRounds::leaveCall { miner, lots } = call;
+        let record = self.storage.miners.at(ledger, &miner)?;
+        let clock = self.storage.clock.get(ledger)?;
+        let standing = self.book(ledger, miner, &record)?;
+        let held = match Stage::from_u8(clock.stage) {
+            Stage::Rest | Stage::AwaitA => false,
+            Stage::Commit => standing.committed == clock.number,
+            Stage::AwaitB | Stage::Open | Stage::Settle => true,
+        };
+        if held {
+            return Err(IMiners::RoundPending {}.into());
+        }
+        let roll = record.roll.get(ledger)?;
+        record.roll.set(ledger, Roll { live: roll.live.minus(lots)?, ..roll })?;
+        let census = self.storage.census.get(ledger)?;
+        self.storage.census.set(ledger, Census { live: census.live.minus(lots)?, ..census })?;
+        Ok(IRounds::leaveReturn {})
+    }
+
+    /// Keeps the number of lots before its first change in a round.
+    fn changing(&self, roll: Roll, round: u64) -> Roll {
+        if roll.round == round { roll } else { Roll { before: roll.lots, round, ..roll } }
+    }
+
+    pub(super) fn plot(&self, ledger: &mut dyn Ledger, call: IAudits::plotCall) -> Result<IAudits::plotReturn> {
+        let IAudits::plotCall { firstLot, idleRoots } = call;
+        self.rules()?;
+        let caller = ledger.caller();
+        let miner = ledger.call_module(MINERS, &IMiners::minerOfCall { operator: caller })?;
+        if idleRoots.is_empty() || idleRoots.len() > PLOTS_MAX || idleRoots.iter().any(|root| root.is_zero()) {
+            return Err(IAudits::InvalidPlot {}.into());
+        }
+        let round = self.storage.clock.get(ledger)?.number;
+        for (number, root) in (0u32..).zip(&idleRoots) {
+            let lot = firstLot.plus(number)?;
+            let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot })?;
+            if place.miner != miner || !place.live {
+                return Err(IAudits::NotLotsOperator { lot }.into());
+            }
+            let plot = self.storage.plots.at(ledger, &lot)?;
+            // Once and for good: another root would let a miner owe what it can show.
+            if !plot.root.get(ledger)?.is_zero() {
+                return Err(IAudits::AlreadyPlotted { lot }.into());
+            }
+            plot.root.set(ledger, *root)?;
+            plot.round.set(ledger, round)?;
+        }
+        ledger.emit(&IAudits::Plotted { miner, firstLot, idleRoots })?;
+        Ok(IAudits::plotReturn {})
+    }
+
+    /// Lots that a miner answers for in the present round.
+    pub(super) fn lots_owed(&self, ledger: &mut dyn Ledger, record: &MinerRecord) -> Result<u32> {
+        let roll = record.roll.get(ledger)?;
+        let round = self.storage.clock.get(ledger)?.number;
+        Ok(if roll.round == round { roll.before } else { roll.lots })
+    }
+
+    /// What the present round asks of a miner.
+    pub(super) fn asked(&self, ledger: &mut dyn Ledger, miner: u32, record: &MinerRecord) -> Result<Round> {
+        let lots = self.lots_owed(ledger, record)?;
+        Ok(Round { shape: self.shape()?, beacon: self.storage.beacon_a.get(ledger)?, miner, lots })
+    }
+
+    /// The lot with a number within its miner.
+    pub(super) fn lot(&self, ledger: &mut dyn Ledger, record: &MinerRecord, number: u32) -> Result<Option<u32>> {
+        let roll = record.roll.get(ledger)?;
+        if number >= roll.lots {
+            return Ok(None);
+        }
+        let (mut low, mut high) = (0, roll.runs);
+        while high.saturating_sub(low) > 1 {
+            let middle = low.midpoint(high);
+            if record.runs.at(ledger, &middle)?.get(ledger)?.start <= number { low = middle } else { high = middle }
+        }
+        let run = record.runs.at(ledger, &low)?.get(ledger)?;
+        Ok(Some(run.lot.plus(number.minus(run.start)?)?))
+    }
+
+    /// What a lot owed at beacon A of the present round, and the volume it is a member of.
+    pub(super) fn duty(&self, ledger: &mut dyn Ledger, lot: u32) -> Result<(Duty, u32)> {
+        let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot })?;
+        if !place.live {
+            return Ok((Duty::default(), 0));
+        }
+        let plot = self.storage.plots.at(ledger, &lot)?;
+        let root = plot.root.get(ledger)?;
+        let is_due = !root.is_zero() && plot.round.get(ledger)? < self.storage.clock.get(ledger)?.number;
+        let service = match place.volume {
+            0 => None,
+            volume => self.service(ledger, volume, place.seat)?.map(|(service, _)| service),
+        };
+        Ok((Duty { service, idle_root: is_due.then_some(root) }, place.volume))
+    }
+
+    /// What a seat owed at beacon A of the present round, and under which policy.
+    pub(super) fn service(&self, ledger: &mut dyn Ledger, volume: u32, seat: u16) -> Result<Option<(Service, u32)>> {
+        let audited = ledger.call_module(VOLUMES, &IMembers::auditedCall { volume })?;
+        let service = Profile::from_u8(audited.profile).map(|profile| Service {
+            profile,
+            seat,
+            column_bytes: audited.columnBytes,
+            stripe_count: audited.stripeCount,
+            stripes_root: audited.stripesRoot,
+            fresh_from: audited.freshFrom,
+        });
+        Ok(service.map(|service| (service, audited.policy)))
+    }
+
+    pub(super) fn lot_of(&self, ledger: &mut dyn Ledger, miner: u32, number: u32) -> Result<u32> {
+        let record = self.storage.miners.at(ledger, &miner)?;
+        Ok(self.lot(ledger, &record, number)?.ok_or(IAudits::NotAudited { miner })?)
+    }
+}

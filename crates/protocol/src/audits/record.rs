@@ -1,0 +1,252 @@
+//! Lay out what is stored of rounds, miners' standing, plots and challenges.
+
+use crate::{
+    layout,
+    storage::{Bitmap, Mapping, Slot, U32Array},
+};
+use alloy_primitives::{Address, B256, U256};
+use types::{abi::DECLARED_MAX, packed};
+
+/// What a round is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    /// Between rounds.
+    Rest = 0,
+    /// The view whose seed is beacon A is fixed.
+    AwaitA = 1,
+    /// Commitments are taken.
+    Commit = 2,
+    /// The view whose seed is beacon B is fixed.
+    AwaitB = 3,
+    /// Openings are taken.
+    Open = 4,
+    /// Missing openings are judged.
+    Settle = 5,
+}
+
+impl Stage {
+    /// The stage with this number.
+    pub fn from_u8(number: u8) -> Self {
+        match number {
+            1 => Self::AwaitA,
+            2 => Self::Commit,
+            3 => Self::AwaitB,
+            4 => Self::Open,
+            5 => Self::Settle,
+            _ => Self::Rest,
+        }
+    }
+}
+
+packed! {
+    /// Where the present round is.
+    pub struct Clock {
+        /// Counts the rounds that were opened.
+        number: u64,
+        /// A [`Stage`].
+        stage: u8,
+        /// End of the stage, where it has one.
+        deadline_ms: u64,
+        /// When beacon A was asked for.
+        opened_ms: u64,
+    }
+}
+
+packed! {
+    /// The view whose seed is awaited.
+    pub struct Target {
+        epoch: u64,
+        view: u64,
+    }
+}
+
+packed! {
+    /// Whom the round asks.
+    pub struct Sampled {
+        /// Lots numbered at beacon A, withdrawn ones too.
+        lots: u32,
+        /// Of these, not withdrawn.
+        live: u32,
+        /// Samples, with those of watched miners.
+        samples: u32,
+        /// Samples judged.
+        cursor: u32,
+        /// Samples opened.
+        opened: u32,
+        /// Number in the queue of the first miner watched.
+        watch_first: u64,
+        /// Miners watched.
+        watched: u32,
+    }
+}
+
+packed! {
+    /// Lots of all miners now.
+    pub struct Census {
+        lots: u32,
+        live: u32,
+    }
+}
+
+packed! {
+    /// Bytes of commitments and openings in a block.
+    pub struct Lane {
+        height: u64,
+        bytes: u64,
+        at_ms: u64,
+    }
+}
+
+packed! {
+    /// Running numbers of the queue of watched miners.
+    pub struct Queue {
+        first: u64,
+        end: u64,
+    }
+}
+
+packed! {
+    /// A miner's lots, numbered in the order of their pledges.
+    pub struct Roll {
+        lots: u32,
+        /// Not withdrawn.
+        live: u32,
+        /// How they came: consecutive lots of one pledge.
+        runs: u32,
+        /// Lots before the first change in `round`.
+        before: u32,
+        round: u64,
+    }
+}
+
+packed! {
+    /// Consecutive lots.
+    pub struct Run {
+        /// Number of the first one within the miner.
+        start: u32,
+        /// The first one.
+        lot: u32,
+    }
+}
+
+packed! {
+    /// What is known of a miner's answers.
+    pub struct Standing {
+        /// Rounds up to this one were answered or fined.
+        booked: u64,
+        /// Last round with a commitment.
+        committed: u64,
+        /// Last round with a fault.
+        faulted: u64,
+        faults: u32,
+        /// Rounds still to be answered with additional samples; in the queue while not zero.
+        watched: u8,
+        /// Entries declared lost in the last commitment.
+        declared: u8,
+    }
+}
+
+packed! {
+    /// What is not yet paid, by the time it was earned.
+    pub struct Earned {
+        /// In the present era.
+        current: u128,
+        /// In the era before.
+        previous: u128,
+    }
+}
+
+packed! {
+    /// What may be claimed.
+    pub struct Vested {
+        amount: u128,
+        /// The era that [`Earned`] is of.
+        era: u64,
+    }
+}
+
+packed! {
+    /// What limits a miner's directed challenges.
+    pub struct Load {
+        round: u64,
+        challenges: u32,
+    }
+}
+
+layout! {
+    /// A miner.
+    pub struct MinerRecord {
+        roll: Slot<Roll>,
+        standing: Slot<Standing>,
+        commitment: Slot<B256>,
+        declared: U32Array<DECLARED_MAX>,
+        earned: Slot<Earned>,
+        vested: Slot<Vested>,
+        /// Fined for missed rounds since the last answered one.
+        outage: Slot<u128>,
+        load: Slot<Load>,
+        runs: Mapping<u32, Slot<Run>>,
+    }
+}
+
+layout! {
+    /// What a lot's idle space is checked against.
+    pub struct Plot {
+        root: Slot<B256>,
+        /// The round during which it was named.
+        round: Slot<u64>,
+    }
+}
+
+packed! {
+    /// What a directed challenge asks.
+    pub struct Terms {
+        volume: u32,
+        stripe: u32,
+        seat: u16,
+        miner: u32,
+        round: u64,
+        state: u8,
+    }
+}
+
+packed! {
+    /// Where the challenged fragment lies in the column.
+    pub struct Span {
+        offset: u64,
+        fragment_bytes: u64,
+    }
+}
+
+layout! {
+    /// A directed challenge.
+    pub struct ChallengeRecord {
+        terms: Slot<Terms>,
+        span: Slot<Span>,
+        challenger: Slot<Address>,
+    }
+}
+
+layout! {
+    /// The module's storage.
+    pub struct Storage {
+        clock: Slot<Clock>,
+        target: Slot<Target>,
+        sampled: Slot<Sampled>,
+        beacon_a: Slot<B256>,
+        beacon_b: Slot<B256>,
+        census: Slot<Census>,
+        lane: Slot<Lane>,
+        reserve: Slot<U256>,
+        queue: Slot<Queue>,
+        /// Miners under additional sampling.
+        watch: Mapping<u64, Slot<u32>>,
+        miners: Mapping<u32, MinerRecord>,
+        plots: Mapping<u32, Plot>,
+        /// Samples of the present round that were opened.
+        opened: Bitmap,
+        challenge_count: Slot<u64>,
+        challenges: Mapping<u64, ChallengeRecord>,
+    }
+}

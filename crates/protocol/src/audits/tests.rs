@@ -1,0 +1,6 @@
+mod books;
+mod challenges;
+mod farm;
+mod path;
+mod rules;
+mod scale;
