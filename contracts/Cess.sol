@@ -7,6 +7,7 @@ pragma solidity ^0.8.24;
 ///   Volumes     0x000000000000000000000000000000000000ce03
 ///   Buckets     0x000000000000000000000000000000000000ce04
 ///   Audits      0x000000000000000000000000000000000000ce05
+///   Policies    0x000000000000000000000000000000000000ce06
 /// Times are milliseconds since 1970, sizes are bytes, amounts are wei. DELEGATECALL and CALLCODE are refused.
 /// Territories, miners, lots and volumes are numbered from 1; 0 is none of them.
 /// What a module pays out runs no code of the receiver: contracts need no `receive()`, and none is called.
@@ -72,6 +73,24 @@ struct Release {
     bytes32[20] path;
 }
 
+/// What a helper pushed of a rebuilt column, by the signature of the newcomer that got it.
+struct Acknowledgement {
+    uint32 volume;
+    uint16 seat;       // the seat that is rebuilt
+    uint16 helper;     // the seat that helped
+    uint64 totalBytes; // of the column, in all since the rebuild began
+    bytes signature;   // BLS signature by the newcomer's receipt key, compressed G2, 96 bytes
+}
+
+/// One chunk of 1 KiB of a fragment, with its paths up to the identity of the segment.
+struct Column {
+    uint16 index;        // which fragment
+    bytes32 root;        // BLAKE3 of the fragment
+    bytes32[] path;      // siblings of the root, up to the fragments root
+    bytes chunk;         // 1 KiB
+    bytes32[] chunkPath; // BLAKE3 chaining values beside the chunk, from the chunk up
+}
+
 /// Space bought for a time.
 interface ITerritories {
     struct Territory {
@@ -87,6 +106,7 @@ interface ITerritories {
     event Enlarged(uint64 indexed territory, uint64 size, uint256 paid);
     event Transferred(uint64 indexed territory, address indexed from, address indexed to);
     event Reclaimed(uint64 indexed territory, uint64 size);
+    event Expiring(uint64 indexed territory, uint64 paidUntilMs, uint64 releasableFromMs);
 
     error UnknownTerritory(uint64 territory);
     error NotTerritoryOwner(uint64 territory, address caller);
@@ -97,6 +117,8 @@ interface ITerritories {
     error TerritoryExpired(uint64 territory, uint64 paidUntilMs);
     error InvalidOwner();
     error NothingToReclaim(uint64 territory, uint32 day);
+    error NoticeTooEarly(uint64 territory, uint64 fromMs);
+    error NoticeGiven(uint64 territory, uint64 releasableFromMs);
 
     /// Price of `size` billed bytes for `daysCount` days.
     function quote(uint64 size, uint32 daysCount) external view returns (uint256 price);
@@ -113,6 +135,11 @@ interface ITerritories {
     function reclaim(uint64 territory, uint32 day) external;
     function territory(uint64 id) external view returns (Territory memory);
     function territoryCount() external view returns (uint64);
+    /// Gives notice that the territory ends, from 7 days before its end on. Anyone may, once for each end; without a
+    /// notice nobody but the owner releases its stripes.
+    function giveNotice(uint64 territory) external;
+    /// When anyone may release the territory's stripes; zero while no notice of its present end was given.
+    function releasableFrom(uint64 territory) external view returns (uint64 fromMs);
 }
 
 /// Storage miners and their pledged lots.
@@ -145,6 +172,7 @@ interface IMiners {
     error CollateralTooLow(uint256 due, uint256 paid);
     error MinerRetired(uint32 miner);
     error DrawPending();
+    error DrainingUnchanged(uint32 miner);
     error RoundPending();
 
     /// Registers the caller's miner. `proofOfPossession` is a BLS signature by the receipt key. Costs nothing: the value
@@ -163,6 +191,30 @@ interface IMiners {
     function minerCount() external view returns (uint32);
     /// Miner and state of a lot: state 0 free, 1 member, 2 withdrawn.
     function lot(uint32 id) external view returns (uint32 miner, uint8 state, uint32 volume, uint16 seat);
+
+    /// What placement asks of a miner.
+    struct Standing {
+        bytes6 region;
+        uint32 network;       // number of the autonomous system (ASN) as declared; 0: not declared, one network of all such
+        bool draining;        // takes no new memberships
+        uint16 rebuilds;      // columns that it takes over now
+        address patron;       // whose private policies may name it
+    }
+
+    event Placed(uint32 indexed miner, bytes6 region, uint32 network);
+    event DrainingChanged(uint32 indexed miner, bool draining);
+    event PatronChanged(uint32 indexed miner, address patron);
+    event LotLeft(uint32 indexed miner, uint32 indexed lot, uint256 forfeited, uint256 returned);
+
+    /// Registers as `register`, and says in which network (ASN) the miner is.
+    function registerIn(
+        bytes calldata receiptKey, bytes calldata proofOfPossession, bytes calldata endpoint, bytes6 region, uint32 network)
+        external payable returns (uint32 miner);
+    /// Keeps the caller's free lots from being drawn, or lets them be drawn again. Not while a draw is pending.
+    function setDraining(bool draining) external;
+    /// Lets the private policies of `patron` name the caller's miner.
+    function setPatron(address patron) external;
+    function standing(uint32 id) external view returns (Standing memory);
 }
 
 /// Volumes: n lots of n operators, written like a log.
@@ -231,6 +283,89 @@ interface IVolumes {
     function positionOf(uint32 volume, bytes32 segment) external view returns (uint32);
     function isReleased(uint32 volume, uint32 index) external view returns (bool);
     function isSequenceUsed(uint64 territory, uint64 sequence) external view returns (bool);
+
+    /// A seat and what goes on there. States: 0 whole; 1 lost; 2 rebuilding: the newcomer holds the seat; 3 leaving: the
+    /// holder asked to hand over; 4 handing over to a successor; 5 whole, with pay that is not settled.
+    /// Reasons: 1 silent, 2 faulty, 3 left, 4 missed the deadline of its rebuild.
+    struct Seat {
+        uint8 state;
+        uint8 reason;         // of the loss
+        uint32 lot;           // of the present holder, whose receipts count
+        uint32 miner;
+        uint32 successorLot;  // while handing over
+        uint32 successor;
+        uint64 sinceMs;       // when it came into this state
+        uint64 watermark;     // the column up to here is there
+        uint64 targetBytes;   // bytes of the column to take over
+        uint256 payLeft;      // wei not yet claimed
+    }
+
+    struct Health {
+        uint16 seats;
+        uint16 live;          // seats that are not lost or rebuilding
+        bool full;            // sealed: takes no writes for ever
+        bool paused;          // takes no writes until it is repaired
+        bool subsidised;      // formed under a policy that earns emission
+        uint16 trigger;       // repair begins at this number of live seats
+        bytes lost;           // bit j (least significant first) set: seat j is lost or rebuilding
+    }
+
+    event SeatLost(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner, uint8 reason);
+    event SeatReturned(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner);
+    event SeatLeaving(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner);
+    event Replacing(uint64 epoch, uint64 targetView, uint32[] volumes);
+    event SeatDrawn(
+        uint32 indexed volume, uint16 indexed seat, uint32 indexed miner, uint32 lot, bool handOver, uint64 targetBytes,
+        uint64 deadlineMs);
+    event Progressed(uint32 indexed volume, uint16 indexed seat, uint64 watermark);
+    event SeatWhole(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner);
+    event HandOverMissed(uint32 indexed volume, uint16 indexed seat, uint32 indexed successor);
+    event HelpPaid(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner, uint64 totalBytes, uint256 paid);
+    event Settled(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner, uint256 paid);
+    event Healed(uint32 indexed volume, uint16 indexed seat, uint32 index);
+    event Voided(uint32 indexed volume, uint64 indexed territory, bytes32 indexed segment, uint32 index);
+    event Paused(uint32 indexed volume);
+    event Resumed(uint32 indexed volume);
+
+    error UnknownSeat(uint32 volume, uint16 seat);
+    error NotHolder(uint32 volume, uint16 seat, address caller);
+    error SeatBusy(uint32 volume, uint16 seat, uint8 state);
+    error NoReturn(uint32 volume, uint16 seat, uint8 reason);
+    error InvalidWatermark(uint64 watermark, uint64 target);
+    error InvalidAcknowledgement(uint256 position);
+    error NothingToSettle(uint32 volume, uint16 seat, uint64 fromMs);
+    error NotMissing(uint32 volume, uint32 index, uint16 seat);
+    error InvalidEvidence();
+
+    /// Gives a seat up at once: it is lost, and its rebuild is paid from the lot's collateral.
+    function leave(uint32 volume, uint16 seat) external;
+    /// Asks for a successor; the caller keeps seat and duties until the successor has the whole column.
+    function handOver(uint32 volume, uint16 seat) external;
+    /// Takes a lost seat back, before a replacement is being drawn.
+    function rejoin(uint32 volume, uint16 seat) external;
+    /// Says that the caller, replacement or successor, holds the first `watermark` bytes of the column. It owes them from
+    /// now on; with all of them its rebuild is done.
+    function progress(uint32 volume, uint16 seat, uint64 watermark) external;
+    /// Pays helpers what newcomers acknowledged. Anyone may call it.
+    function claimHelp(Acknowledgement[] calldata acknowledgements) external;
+    /// Pays the newcomer what no helper claimed, a grace after its rebuild. Anyone may call it.
+    function settle(uint32 volume, uint16 seat) external;
+    /// Says that the caller's seat now holds its fragments of stripes it had not signed; it owes them from now on, and gets
+    /// what the writer paid for the rebuild.
+    function heal(uint32 volume, uint16 seat, Release[] calldata stripes) external;
+    /// Voids a stripe whose fragments are no codeword: `columns` are the same chunk of k fragments and of one that
+    /// contradicts them, last. The writer's deposit is burned.
+    function voidMalformed(uint32 volume, Release calldata stripe, uint32 chunk, Column[] calldata columns) external;
+    /// Voids a stripe whose fragment for `seat` never was: a write quorum of members signed that k verified fragments
+    /// rebuild to `rebuilt` instead of `root`. The writer's deposit is burned.
+    function voidGhost(
+        uint32 volume, Release calldata stripe, uint16 seat, bytes32 root, bytes32[] calldata path, bytes32 rebuilt,
+        bytes calldata signers, bytes calldata signature) external;
+
+    function seatOf(uint32 volume, uint16 seat) external view returns (Seat memory);
+    function health(uint32 volume) external view returns (Health memory);
+    /// Seats that owe nothing of a stripe: bit j (least significant first).
+    function missingOf(uint32 volume, uint32 index) external view returns (bytes memory);
 }
 
 /// Buckets: the roots of private indexes.
@@ -269,6 +404,56 @@ interface IBuckets {
     function setTerritory(bytes32 bucket, uint64 territory) external;
     function remove(bytes32 bucket) external;
     function bucket(bytes32 id) external view returns (Bucket memory);
+
+    event PolicyChanged(bytes32 indexed bucket, uint32 policy);
+
+    /// Says where segments written from now on are to be kept. Reverts with what is missing if nothing satisfies the policy.
+    function setPolicy(bytes32 bucket, uint32 policy) external;
+}
+
+/// Placement policies: where the members of a volume may be. A policy never changes.
+interface IPolicies {
+    struct Policy {
+        uint8 profile;
+        uint16 regionCap;     // most members in one declared region; 0: no cap
+        uint16 networkCap;    // most members in one network; 0: no cap
+        bytes6[] allowed;     // ISO 3166-1 or 3166-2; none: everywhere. "DE" covers "DE-BE"
+        bytes6[] forbidden;
+        uint32[] miners;      // of a private policy: who may be drawn; none: a public policy
+    }
+
+    event Created(uint32 indexed policy, address indexed owner, Policy rule);
+    event Widened(uint32 indexed policy, uint16 wanted);
+
+    error UnknownPolicy(uint32 policy);
+    error InvalidPolicy();
+    error InvalidRegion(bytes6 region);
+    error NotPatron(uint32 miner, address caller);
+    error NotPolicyOwner(uint32 policy, address caller);
+    error WideEnough(uint32 policy, uint16 wanted);
+    error Underpaid(uint256 due, uint256 paid);
+    /// The regions have lots of `found` operators, `needed` are needed.
+    error TooFewOperators(uint32 needed, uint32 found, bytes6[] allowed, bytes6[] forbidden);
+    /// `found` operators have lots, but few have most: they count as `effective`, and `needed` are needed.
+    error TooConcentrated(uint32 needed, uint32 effective, uint32 found);
+    /// Less than a quarter of the lots of the allowed regions is not forbidden: allow the wanted ones by name.
+    error MostlyForbidden(uint64 lotsAllowed, uint64 lotsLeft);
+    /// Under these caps only `placed` of `needed` seats found a miner: operators in more regions or networks, or higher caps.
+    error CapsTooTight(uint16 needed, uint16 placed, uint16 regionCap, uint16 networkCap);
+
+    /// Creates a policy and pays for its first volume. A public policy that is there already is returned as it is.
+    function create(Policy calldata rule) external payable returns (uint32 policy);
+    /// Pays for one more volume that takes writes at the same time.
+    function widen(uint32 policy) external payable;
+    /// Price of a volume under a policy of this profile.
+    function openingPrice(uint8 profile) external view returns (uint256);
+    /// Reverts with what is missing if no volume can be formed under the policy now.
+    function check(uint32 policy) external view;
+    /// The rule as it is kept: regions in order, none twice and none within another.
+    function policy(uint32 id) external view returns (Policy memory);
+    /// Who created the policy, and how many volumes take writes at the same time.
+    function demand(uint32 id) external view returns (address owner, uint16 wanted);
+    function policyCount() external view returns (uint32);
 }
 
 /// Audit rounds: beacon A says what is to be answered, a miner commits to its answers, beacon B says which are opened.

@@ -27,7 +27,6 @@
 mod graph;
 mod key;
 mod label;
-pub(crate) mod opening;
 mod plot;
 mod shape;
 

@@ -3,7 +3,10 @@
 use crate::{
     Checked, Ledger, Module, PUBLIC_POLICY, Result,
     call::{decode, decode_internal, mutate, view},
-    internal::IBucketRoots::{self, IBucketRootsCalls as Internal},
+    internal::{
+        IBucketRoots::{self, IBucketRootsCalls as Internal},
+        IRules,
+    },
     layout,
     storage::{Array, Layout, Mapping, Slot},
 };
@@ -11,7 +14,8 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use types::{
     abi::{
         IBuckets::{self, IBucketsCalls as Calls},
-        ITerritories, Root, RootUpdate, SEALED_NAME_BYTES_MAX, TERRITORIES, VOLUMES, WRITERS_MAX,
+        IPolicies, ITerritories, IVolumes, POLICIES, Root, RootUpdate, SEALED_NAME_BYTES_MAX, TERRITORIES, VOLUMES,
+        WRITERS_MAX,
     },
     bucket::bucket_id,
     layout::buckets::{Deed, State},
@@ -40,7 +44,6 @@ layout! {
 /// The module at [`BUCKETS`](types::abi::BUCKETS).
 #[derive(Debug)]
 pub struct Buckets {
-    profile: u8,
     storage: Storage,
 }
 
@@ -62,6 +65,7 @@ impl Module for Buckets {
             }),
             Calls::setWriters(call) => mutate(ledger, call, |ledger, call| self.set_writers(ledger, call)),
             Calls::setTerritory(call) => mutate(ledger, call, |ledger, call| self.set_territory(ledger, call)),
+            Calls::setPolicy(call) => mutate(ledger, call, |ledger, call| self.set_policy(ledger, call)),
             Calls::remove(call) => mutate(ledger, call, |ledger, call| self.remove(ledger, call.bucket)),
             Calls::bucket(call) => view(ledger, call, |ledger, call| self.bucket(ledger, call.id)),
         }
@@ -70,14 +74,14 @@ impl Module for Buckets {
 
 impl Buckets {
     /// The module under the parameters of a chain.
-    pub fn new(spec: &StorageSpec) -> Self {
-        Self { profile: spec.profile as u8, storage: Storage::at(U256::ZERO) }
+    pub fn new(_: &StorageSpec) -> Self {
+        Self { storage: Storage::at(U256::ZERO) }
     }
 
     fn create(&self, ledger: &mut dyn Ledger, call: IBuckets::createCall) -> Result<B256> {
         let IBuckets::createCall { tag, territory, policy, profile, flags, sealedName } = call;
-        let known = policy == PUBLIC_POLICY && profile == self.profile && flags & !PUBLIC_FLAG == 0;
-        if !known || sealedName.len() > SEALED_NAME_BYTES_MAX {
+        let asked = chosen(ledger, policy)?;
+        if profile != asked || flags & !PUBLIC_FLAG != 0 || sealedName.len() > SEALED_NAME_BYTES_MAX {
             return Err(IBuckets::InvalidBucket {}.into());
         }
         let owner = ledger.caller();
@@ -140,6 +144,18 @@ impl Buckets {
         require_territory(ledger, territory, deed.owner)?;
         record.deed.set(ledger, Deed { territory, ..deed })?;
         Ok(IBuckets::setTerritoryReturn {})
+    }
+
+    /// Takes effect for what is written from now on; what is there stays where it is until its owner writes it anew.
+    fn set_policy(&self, ledger: &mut dyn Ledger, call: IBuckets::setPolicyCall) -> Result<IBuckets::setPolicyReturn> {
+        let IBuckets::setPolicyCall { bucket, policy } = call;
+        let (record, deed) = self.owned(ledger, bucket)?;
+        let profile = chosen(ledger, policy)?;
+        let state = record.state.get(ledger)?;
+        record.state.set(ledger, State { profile, ..state })?;
+        record.deed.set(ledger, Deed { policy, ..deed })?;
+        ledger.emit(&IBuckets::PolicyChanged { bucket, policy })?;
+        Ok(IBuckets::setPolicyReturn {})
     }
 
     fn remove(&self, ledger: &mut dyn Ledger, bucket: B256) -> Result<IBuckets::removeReturn> {
@@ -206,6 +222,21 @@ impl Record {
         }
         Ok(())
     }
+}
+
+/// The profile of a policy that somebody chooses: one that has a volume to write to, or could have.
+fn chosen(ledger: &mut dyn Ledger, policy: u32) -> Result<u8> {
+    let IRules::ruleReturn { rule, profile, owner, .. } = ledger.call_module(POLICIES, &IRules::ruleCall { policy })?;
+    let caller = ledger.caller();
+    if rule.isPrivate && owner != caller {
+        return Err(IPolicies::NotPolicyOwner { policy, caller }.into());
+    }
+    let is_served =
+        policy == PUBLIC_POLICY || !ledger.call_module(VOLUMES, &IVolumes::openVolumesCall { policy })?.is_empty();
+    if !is_served {
+        ledger.call_module(POLICIES, &IPolicies::checkCall { policy })?;
+    }
+    Ok(profile)
 }
 
 fn require_territory(ledger: &mut dyn Ledger, territory: u64, owner: Address) -> Result<()> {

@@ -27,6 +27,13 @@ pub const FUNDS: u128 = 1_000_000_000_000_000_000_000_000;
 
 pub const DE: FixedBytes<6> = FixedBytes(*b"DE\0\0\0\0");
 
+/// A region by its text.
+pub fn code(text: &str) -> FixedBytes<6> {
+    let mut bytes = [0; 6];
+    bytes[..text.len()].copy_from_slice(text.as_bytes());
+    FixedBytes(bytes)
+}
+
 /// A network with its operators' keys.
 #[derive(Clone)]
 pub struct Net {
@@ -134,11 +141,17 @@ impl Net {
 
     /// Registers another miner and pledges lots.
     pub fn add_miner(&mut self, lots: u32) -> u32 {
+        self.add_miner_in(lots, DE, 0)
+    }
+
+    pub fn add_miner_in(&mut self, lots: u32, region: FixedBytes<6>, network: u32) -> u32 {
         let index = self.keys.len() as u8;
         let operator = Address::from_word(keccak256([b'o', index]));
         let key = ReceiptKey::derive(&[index + 1; 32]);
         self.world.balances.insert(operator, U256::from(FUNDS));
-        let miner = self.call(operator, abi::MINERS, &register(operator, &key));
+        let IMiners::registerCall { receiptKey, proofOfPossession, endpoint, .. } = register(operator, &key);
+        let call = IMiners::registerInCall { receiptKey, proofOfPossession, endpoint, region, network };
+        let miner = self.call(operator, abi::MINERS, &call);
         self.operators.push(operator);
         self.keys.push(key);
         if lots > 0 {

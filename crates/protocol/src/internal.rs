@@ -23,17 +23,62 @@ alloy_sol_types::sol! {
         function unbill(uint64 territory, uint64 size, uint64 termEndMs) external;
     }
 
-    /// What `Volumes` asks of `Miners`.
+    /// Who may be drawn: a policy as the modules pass it on.
+    struct Rule {
+        uint32 policy;
+        uint16 regionCap;
+        uint16 networkCap;
+        bool isPrivate;
+        bytes6[] allowed;
+        bytes6[] forbidden;
+        uint32[] miners;
+    }
+
+    /// What `Volumes` and `Policies` ask of `Miners`.
     interface ILots {
-        /// Freezes the pool if `seats` lots of as many operators can be drawn from it, and enough operators stand behind
-        /// it.
-        function freeze(uint16 seats, uint32 factor) external returns (bool frozen);
-        /// Draws lots from the frozen pool for the seats of `volume` and thaws it; empty where chance brought too few
-        /// operators, and the pool stays frozen.
-        function draw(uint16 seats, uint32 policy, uint32 volume, bytes seed)
+        /// Freezes the pool if `seats` lots of as many operators can be drawn under the rule, and enough operators stand
+        /// behind it. Says also whether what can be drawn is a large part of all.
+        function freeze(Rule rule, uint16 seats, uint32 factor) external returns (bool frozen, bool subsidised);
+        /// Freezes the pool for the replacement of members.
+        function hold() external returns (bool frozen);
+        /// Ends a draw.
+        function thaw() external;
+        /// Lets lots into the pool that waited; says whether pledges wait for a beacon.
+        function tend() external returns (bool waits);
+        /// Draws when the pledges that were there at the freeze may be drawn.
+        function date(bytes seed) external;
+        /// Draws lots from the frozen pool for the seats of `volume` and thaws it; empty where too few operators were found.
+        function draw(Rule rule, uint16 seats, uint32 volume, bytes seed)
             external returns (uint32[] lots, uint32[] miners);
+        /// Draws one lot for each of `seats` from the frozen pool, of operators that are not among `staying` (who count
+        /// for the caps) nor `going` and rebuild nothing else; 0 where none was found.
+        function place(Rule rule, uint32 volume, uint16[] seats, uint32[] staying, uint32[] going, bytes seed)
+            external returns (uint32[] lots, uint32[] miners);
+        /// Reverts with what is missing if `seats` seats cannot be filled under the rule.
+        function check(Rule rule, uint16 seats, uint32 factor) external view;
+        /// Takes a lot out of its seat for ever: keeps up to `forfeit` of its collateral for the caller, and returns the
+        /// rest to the operator.
+        function quit(uint32 lot, uint256 forfeit) external returns (uint256 taken);
+        /// Says that a miner has finished, or lost, one rebuild.
+        function rebuilt(uint32 miner) external;
         /// Receipt keys, one after the other.
         function receiptKeys(uint32[] miners) external view returns (bytes keys);
+        /// Who runs a miner.
+        function operatorOf(uint32 miner) external view returns (address operator);
+        /// Lots pledged and not withdrawn, and those of them that can be drawn.
+        function census() external view returns (uint64 lots, uint64 free);
+    }
+
+    /// What `Volumes` and `Buckets` ask of `Policies`.
+    interface IRules {
+        /// The rule of a policy and how many volumes it wants open.
+        function rule(uint32 policy) external view returns (Rule rule, uint8 profile, uint16 wanted, address owner);
+    }
+
+    /// What `Policies` asks of `Volumes`.
+    interface IDemand {
+        /// Forms volumes of this policy until enough take writes.
+        function demand(uint32 policy) external;
     }
 
     /// What `Volumes` asks of `Buckets`.
@@ -45,7 +90,7 @@ alloy_sol_types::sol! {
 
     /// What the start of a block asks of `Volumes`.
     interface IBlockHook {
-        /// Takes one step of formation. The seed is empty in blocks that bring no beacon.
+        /// Takes one step of formation or repair. The seed is empty in blocks that bring no beacon.
         function beginBlock(uint64 epoch, uint64 view, bytes seed) external;
     }
 
@@ -63,7 +108,7 @@ alloy_sol_types::sol! {
     /// What `Audits` asks of `Miners`.
     interface ILotAudits {
         /// Where a lot is; `live` while it is not withdrawn.
-        function place(uint32 lot) external view returns (uint32 miner, uint32 volume, uint16 seat, bool live);
+        function whereabouts(uint32 lot) external view returns (uint32 miner, uint32 volume, uint16 seat, bool live);
         /// Who a miner is and what it has at stake.
         function stake(uint32 miner) external view
             returns (address operator, uint32 lots, uint32 lotsFree, uint256 collateral);
@@ -71,8 +116,8 @@ alloy_sol_types::sol! {
         function slash(uint32 miner, uint256 amount, address to) external returns (uint256 taken);
     }
 
-    /// What `Audits` asks of `Volumes`: what was owed at beacon A.
-    interface ISnapshots {
+    /// What `Audits` asks of `Volumes`: what was owed at beacon A, and that a member is lost.
+    interface IMembers {
         /// A volume.
         function audited(uint32 volume) external view returns (uint8 profile, uint32 policy, uint64 columnBytes,
             uint32 stripeCount, bytes32 stripesRoot, uint64 freshFrom);
@@ -80,6 +125,8 @@ alloy_sol_types::sol! {
         function owes(uint32 volume, uint32 stripe, uint16 seat) external view returns (bool);
         /// Who holds a seat now.
         function member(uint32 volume, uint16 seat) external view returns (uint32 lot, uint32 miner);
+        /// Declares that a seat's holder has lost its column, or answers no more (reasons of `IVolumes.Seat`).
+        function declareLost(uint32 volume, uint16 seat, uint8 reason) external;
     }
 
     /// What `Audits` asks of `Territories`.

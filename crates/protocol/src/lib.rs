@@ -30,6 +30,7 @@ pub mod audits;
 pub mod buckets;
 pub mod memory;
 pub mod miners;
+pub mod policies;
 pub mod territories;
 pub mod volumes;
 
@@ -46,7 +47,7 @@ use alloy_sol_types::SolCall;
 use std::collections::BTreeMap;
 use types::{Beacon, abi, spec::StorageSpec, state::StateKey};
 
-/// The one placement policy there is so far: whoever pledged lots, wherever.
+/// The placement policy of whoever chooses none: whoever pledged lots, wherever, under the caps of public policies.
 pub const PUBLIC_POLICY: u32 = 0;
 
 /// All modules of this protocol version.
@@ -57,6 +58,7 @@ pub fn modules(spec: &StorageSpec) -> BTreeMap<Address, Box<dyn Module>> {
         (abi::VOLUMES, Box::new(volumes::Volumes::new(spec))),
         (abi::BUCKETS, Box::new(buckets::Buckets::new(spec))),
         (abi::AUDITS, Box::new(audits::Audits::new(spec))),
+        (abi::POLICIES, Box::new(policies::Policies::new(spec))),
     ])
 }
 

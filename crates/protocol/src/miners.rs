@@ -1,30 +1,36 @@
 //! Register storage miners, hold the collateral of their lots, and draw lots for volumes.
 
+mod eligibility;
+mod membership;
+mod placement;
 mod pool;
 mod record;
+mod region;
+mod tree;
 
 use crate::{
     Checked, Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
     internal::{
         ILotAudits::{self, ILotAuditsCalls as Asked},
-        ILots::{self, ILotsCalls as Internal},
         IRounds,
     },
     layout,
-    storage::{Layout, Mapping, Slot},
+    storage::{Layout, Mapping, Ring, Slot},
 };
-use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
-use pool::Pool;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use eligibility::Parcel;
 #[cfg(test)]
-pub(crate) use pool::tests::Draw;
+pub(crate) use placement::tests::Draw;
+use pool::Pool;
 use record::{Identity, Lot, LotState, MinerRecord, Tally};
+pub(crate) use region::{check_region, covers};
 use types::{
     Endpoint, ReceiptPublicKey, ReceiptSignature,
     abi::{
         AUDITS,
         IMiners::{self, IMinersCalls as Calls},
-        VOLUMES,
+        POLICIES, VOLUMES,
     },
     bls::PUBLIC_KEY_BYTES,
     spec::StorageSpec,
@@ -48,6 +54,16 @@ layout! {
         /// By keccak256 of the receipt key.
         by_key: Mapping<B256, Slot<u32>>,
         pool: Pool,
+        /// Lots that were not withdrawn.
+        lots_live: Slot<u64>,
+        /// Pledges that wait for a beacon to say when they may be drawn.
+        undated: Ring<Parcel>,
+        /// How many of them the pending draw's beacon dates.
+        datable: Slot<u32>,
+        /// Pledges by the hour, since 1970, from which they may be drawn.
+        calendar: Mapping<u64, Ring<Parcel>>,
+        /// The hour that comes next.
+        hour: Slot<u64>,
     }
 }
 
@@ -55,30 +71,36 @@ layout! {
 #[derive(Debug)]
 pub struct Miners {
     lot_collateral: U256,
+    eligibility_delay_ms: u64,
     is_audited: bool,
     storage: Storage,
 }
 
 impl Module for Miners {
     fn call(&self, ledger: &mut dyn Ledger, input: &[u8]) -> Result<Bytes> {
-        if let Some(call) = decode_internal(ledger, input, VOLUMES)? {
-            return match call {
-                Internal::freeze(call) => mutate(ledger, call, |ledger, call| self.freeze(ledger, call)),
-                Internal::draw(call) => mutate(ledger, call, |ledger, call| self.draw(ledger, call)),
-                Internal::receiptKeys(call) => {
-                    view(ledger, call, |ledger, call| self.receipt_keys(ledger, &call.miners))
-                }
-            };
+        for module in [VOLUMES, POLICIES] {
+            if let Some(call) = decode_internal(ledger, input, module)? {
+                return self.serve(ledger, call);
+            }
         }
         if let Some(call) = decode_internal(ledger, input, AUDITS)? {
             return match call {
-                Asked::place(call) => view(ledger, call, |ledger, call| self.place(ledger, call.lot)),
+                Asked::whereabouts(call) => view(ledger, call, |ledger, call| self.whereabouts(ledger, call.lot)),
                 Asked::stake(call) => view(ledger, call, |ledger, call| self.stake(ledger, call.miner)),
                 Asked::slash(call) => mutate(ledger, call, |ledger, call| self.slash(ledger, call)),
             };
         }
         match decode(ledger, input)? {
-            Calls::register(call) => payable(ledger, call, |ledger, call| self.register(ledger, call)),
+            Calls::register(call) => payable(ledger, call, |ledger, call| {
+                let IMiners::registerCall { receiptKey, proofOfPossession, endpoint, region } = call;
+                let network = 0;
+                let call = IMiners::registerInCall { receiptKey, proofOfPossession, endpoint, region, network };
+                self.register(ledger, call)
+            }),
+            Calls::registerIn(call) => payable(ledger, call, |ledger, call| self.register(ledger, call)),
+            Calls::setDraining(call) => mutate(ledger, call, |ledger, call| self.set_draining(ledger, call.draining)),
+            Calls::setPatron(call) => mutate(ledger, call, |ledger, call| self.set_patron(ledger, call.patron)),
+            Calls::standing(call) => view(ledger, call, |ledger, call| self.standing(ledger, call.id)),
             Calls::setEndpoint(call) => mutate(ledger, call, |ledger, call| self.set_endpoint(ledger, call)),
             Calls::pledge(call) => payable(ledger, call, |ledger, call| self.pledge(ledger, call.lots)),
             Calls::retire(call) => mutate(ledger, call, |ledger, _| self.retire(ledger)),
@@ -95,20 +117,23 @@ impl Miners {
     pub fn new(spec: &StorageSpec) -> Self {
         Self {
             lot_collateral: spec.lot_collateral,
+            eligibility_delay_ms: spec.repair.eligibility_delay_ms,
             is_audited: spec.audits.is_some(),
             storage: Storage::at(U256::ZERO),
         }
     }
 
-    fn register(&self, ledger: &mut dyn Ledger, call: IMiners::registerCall) -> Result<u32> {
-        let IMiners::registerCall { receiptKey, proofOfPossession, endpoint, region } = call;
+    fn register(&self, ledger: &mut dyn Ledger, call: IMiners::registerInCall) -> Result<u32> {
+        let IMiners::registerInCall { receiptKey, proofOfPossession, endpoint, region, network } = call;
         let operator = ledger.caller();
         let by_operator = self.storage.by_operator.at(ledger, &operator)?;
         if by_operator.get(ledger)? != 0 {
             return Err(IMiners::AlreadyRegistered { operator }.into());
         }
         check_endpoint(&endpoint)?;
-        check_region(region)?;
+        if !check_region(region) {
+            return Err(IMiners::InvalidRegion { region }.into());
+        }
         check_key(ledger, operator, &receiptKey, &proofOfPossession)?;
         let by_key = self.storage.by_key.at(ledger, &keccak256(&receiptKey))?;
         let holder = by_key.get(ledger)?;
@@ -121,12 +146,13 @@ impl Miners {
         by_operator.set(ledger, miner)?;
         by_key.set(ledger, miner)?;
         let record = self.storage.miners.at(ledger, &miner)?;
-        record.identity.set(ledger, Identity { operator, region, retired: false })?;
+        record.identity.set(ledger, Identity { operator, region, network, ..Identity::default() })?;
         record.receipt_key.store(ledger, &receiptKey)?;
         record.endpoint.store(ledger, &endpoint)?;
-        self.storage.pool.append(ledger, miner)?;
+        self.take_places(ledger, miner, &record, region)?;
         ledger.collect(U256::ZERO, |due, paid| IMiners::CollateralTooLow { due, paid })?;
         ledger.emit(&IMiners::Registered { miner, operator, region })?;
+        ledger.emit(&IMiners::Placed { miner, region, network })?;
         ledger.emit(&IMiners::EndpointChanged { miner, endpoint })?;
         Ok(miner)
     }
@@ -146,7 +172,8 @@ impl Miners {
 
     fn pledge(&self, ledger: &mut dyn Ledger, lots: u32) -> Result<IMiners::pledgeReturn> {
         let (miner, record) = self.own(ledger)?;
-        if record.identity.get(ledger)?.retired {
+        let identity = record.identity.get(ledger)?;
+        if identity.retired {
             return Err(IMiners::MinerRetired { miner }.into());
         }
         if lots == 0 || lots > PLEDGE_LOTS_MAX {
@@ -159,6 +186,8 @@ impl Miners {
 
         let first_lot = self.storage.lot_count.get(ledger)?.plus(1)?;
         self.add_lots(ledger, miner, &record, first_lot, lots)?;
+        let live = self.storage.lots_live.get(ledger)?.plus(lots.into())?;
+        self.storage.lots_live.set(ledger, live)?;
         if self.is_audited {
             ledger.call_module(AUDITS, &IRounds::enrolCall { miner, firstLot: first_lot, lots })?;
         }
@@ -189,9 +218,19 @@ impl Miners {
         }
         let first = if tally.first == 0 { first_lot } else { tally.first };
         let free = tally.free.plus(lots)?;
-        let size = self.storage.miner_count.get(ledger)?;
-        let weight = self.storage.pool.offer(ledger, size, miner, &tally, free)?;
-        Ok(record.tally.set(ledger, Tally { lots: tally.lots.plus(lots)?, free, weight, first, last: last_lot })?)
+        let draining = record.identity.get(ledger)?.draining;
+        let young = if self.eligibility_delay_ms == 0 { 0 } else { lots };
+        if young > 0 {
+            self.storage.undated.push(ledger, Parcel { miner, lots })?;
+        }
+        let weight = match draining || young > 0 {
+            true => tally.weight,
+            false => self.storage.pool.offer(ledger, miner, &tally, free.minus(tally.young)?)?,
+        };
+        let young = tally.young.plus(young)?;
+        self.reweigh(ledger, miner, record, tally.weight, weight)?;
+        let lots = tally.lots.plus(lots)?;
+        Ok(record.tally.set(ledger, Tally { lots, free, weight, first, last: last_lot, young, ..tally })?)
     }
 
     /// The lots need no visit: a free lot of a retired miner is withdrawn.
@@ -202,13 +241,16 @@ impl Miners {
             return Err(IMiners::MinerRetired { miner }.into());
         }
         let tally = record.tally.get(ledger)?;
+        self.storage.pool.require_thawed(ledger)?;
         if self.is_audited {
             ledger.call_module(AUDITS, &IRounds::leaveCall { miner, lots: tally.free })?;
         }
-        let size = self.storage.miner_count.get(ledger)?;
-        self.storage.pool.withdraw(ledger, size, miner, tally.weight)?;
+        self.reweigh(ledger, miner, &record, tally.weight, 0)?;
         record.identity.set(ledger, Identity { retired: true, ..identity })?;
-        record.tally.set(ledger, Tally { lots: tally.lots.minus(tally.free)?, ..Tally::default() })?;
+        let (lots, rebuilds) = (tally.lots.minus(tally.free)?, tally.rebuilds);
+        record.tally.set(ledger, Tally { lots, rebuilds, ..Tally::default() })?;
+        let live = self.storage.lots_live.get(ledger)?.minus(tally.free.into())?;
+        self.storage.lots_live.set(ledger, live)?;
 
         let collateral = record.collateral.get(ledger)?;
         // What faults took is missing from every lot alike.
@@ -246,7 +288,7 @@ impl Miners {
             return Err(IMiners::UnknownLot { lot: id }.into());
         }
         let retired = self.known(ledger, lot.miner)?.identity.get(ledger)?.retired;
-        let state = match (lot.volume, retired) {
+        let state = match (lot.volume, retired || lot.gone) {
             (0, false) => LotState::Free,
             (0, true) => LotState::Withdrawn,
             _ => LotState::Member,
@@ -254,13 +296,13 @@ impl Miners {
         Ok(IMiners::lotReturn { miner: lot.miner, state: state as u8, volume: lot.volume, seat: lot.seat })
     }
 
-    fn place(&self, ledger: &mut dyn Ledger, id: u32) -> Result<ILotAudits::placeReturn> {
+    fn whereabouts(&self, ledger: &mut dyn Ledger, id: u32) -> Result<ILotAudits::whereaboutsReturn> {
         let Lot { miner, volume, seat, .. } = self.storage.lots.at(ledger, &id)?.get(ledger)?;
         if miner == 0 {
             return Err(IMiners::UnknownLot { lot: id }.into());
         }
         let retired = self.known(ledger, miner)?.identity.get(ledger)?.retired;
-        Ok(ILotAudits::placeReturn { miner, volume, seat, live: volume != 0 || !retired })
+        Ok(ILotAudits::whereaboutsReturn { miner, volume, seat, live: volume != 0 || !retired })
     }
 
     fn stake(&self, ledger: &mut dyn Ledger, miner: u32) -> Result<ILotAudits::stakeReturn> {
@@ -281,53 +323,6 @@ impl Miners {
         record.collateral.set(ledger, collateral.minus(taken)?)?;
         ledger.pay(call.to, taken)?;
         Ok(taken)
-    }
-
-    fn freeze(&self, ledger: &mut dyn Ledger, call: ILots::freezeCall) -> Result<bool> {
-        let size = self.storage.miner_count.get(ledger)?;
-        self.admit(ledger, size)?;
-        self.storage.pool.freeze(ledger, call.seats, call.factor)
-    }
-
-    /// Lets the miners in that pledged during the last draw, a bounded number of them.
-    fn admit(&self, ledger: &mut dyn Ledger, size: u32) -> Result<()> {
-        for _ in 0..pool::ADMITTED_PER_BLOCK_MAX {
-            let Some(miner) = self.storage.pool.next_waiting(ledger)? else { break };
-            let record = self.storage.miners.at(ledger, &miner)?;
-            let tally = record.tally.get(ledger)?;
-            self.storage.pool.set_weight(ledger, size, miner, tally.weight, tally.free)?;
-            record.tally.set(ledger, Tally { weight: tally.free, ..tally })?;
-        }
-        Ok(())
-    }
-
-    fn draw(&self, ledger: &mut dyn Ledger, call: ILots::drawCall) -> Result<ILots::drawReturn> {
-        let ILots::drawCall { seats, policy, volume, seed } = call;
-        let size = self.storage.miner_count.get(ledger)?;
-        let Some(miners) = self.storage.pool.draw(ledger, size, seats, policy, &seed)? else {
-            return Ok(ILots::drawReturn { lots: Vec::new(), miners: Vec::new() });
-        };
-        let mut lots = Vec::with_capacity(miners.len());
-        for (seat, miner) in (0..seats).zip(&miners) {
-            lots.push(self.seat(ledger, size, *miner, volume, seat)?);
-        }
-        self.storage.pool.thaw(ledger)?;
-        Ok(ILots::drawReturn { lots, miners })
-    }
-
-    /// Gives the miner's oldest free lot to a seat.
-    fn seat(&self, ledger: &mut dyn Ledger, size: u32, miner: u32, volume: u32, seat: u16) -> Result<u32> {
-        let record = self.storage.miners.at(ledger, &miner)?;
-        let tally = record.tally.get(ledger)?;
-        let id = tally.first;
-        let slot = self.storage.lots.at(ledger, &id)?;
-        let lot = slot.get(ledger)?;
-        slot.set(ledger, Lot { volume, seat, next: 0, ..lot })?;
-        let weight = tally.weight.minus(1)?;
-        self.storage.pool.set_weight(ledger, size, miner, tally.weight, weight)?;
-        let last = if lot.next == 0 { 0 } else { tally.last };
-        record.tally.set(ledger, Tally { free: tally.free.minus(1)?, weight, first: lot.next, last, ..tally })?;
-        Ok(id)
     }
 
     fn receipt_keys(&self, ledger: &mut dyn Ledger, miners: &[u32]) -> Result<Bytes> {
@@ -360,26 +355,6 @@ fn check_endpoint(endpoint: &[u8]) -> Result<()> {
         return Err(IMiners::InvalidEndpoint {}.into());
     }
     Ok(())
-}
-
-/// Two capital letters, as in `DE`, or with a subdivision of one to three, as in `US-CA`; zeros after.
-fn check_region(region: FixedBytes<6>) -> Result<()> {
-    let text = region.split(|byte| *byte == 0).next().unwrap_or_default();
-    let padded = region.iter().skip(text.len()).all(|byte| *byte == 0);
-    let (country, rest) = text.split_at_checked(2).unwrap_or_default();
-    let subdivision = match rest.split_first() {
-        None => true,
-        Some((dash, code)) => {
-            *dash == b'-'
-                && !code.is_empty()
-                && code.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-        }
-    };
-    if country.len() == 2 && country.iter().all(u8::is_ascii_uppercase) && subdivision && padded {
-        Ok(())
-    } else {
-        Err(IMiners::InvalidRegion { region }.into())
-    }
 }
 
 fn check_key(ledger: &mut dyn Ledger, operator: Address, key: &[u8], proof: &[u8]) -> Result<()> {

@@ -6,10 +6,12 @@
 mod array;
 mod bitmap;
 mod bytes;
+mod ring;
 
 pub use array::{Array, U32Array, U32List};
 pub use bitmap::{Bitmap, WORD_BITS};
 pub use bytes::ByteString;
+pub use ring::Ring;
 
 use crate::{Fault, Ledger};
 use alloy_primitives::U256;

@@ -7,7 +7,7 @@ use crate::{
         IFees::IFeesCalls as Fees,
         ITerritoryAccounts::{self, ITerritoryAccountsCalls as Internal},
     },
-    layout, packed,
+    layout,
     storage::{Layout, Mapping, Slot},
 };
 use alloy_primitives::{Address, Bytes, U256};
@@ -18,13 +18,26 @@ use types::{
         VOLUMES,
     },
     layout::territories::{Quota, Title},
+    packed,
     spec::StorageSpec,
 };
 
 /// Milliseconds of a day.
 pub const DAY_MS: u64 = 24 * 3_600_000;
+/// Time after notice and the end of what is paid before anyone may release a territory's stripes.
+pub const GRACE_MS: u64 = 30 * DAY_MS;
+/// How long before the end notice may be given.
+pub const NOTICE_AHEAD_MS: u64 = 7 * DAY_MS;
 /// Furthest that a territory may be paid ahead.
 pub const PAID_AHEAD_MAX_MS: u64 = 3_650 * DAY_MS;
+
+packed! {
+    /// When notice was given, and of which end.
+    struct Notice {
+        given_at_ms: u64,
+        paid_until_ms: u64,
+    }
+}
 
 layout! {
     struct Record {
@@ -32,6 +45,7 @@ layout! {
         quota: Slot<Quota>,
         /// Used bytes that come back after a day.
         pending: Mapping<u32, Slot<u64>>,
+        notice: Slot<Notice>,
     }
 }
 
@@ -73,6 +87,11 @@ impl Module for Territories {
             Calls::transfer(call) => mutate(ledger, call, |ledger, call| self.transfer(ledger, call)),
             Calls::reclaim(call) => mutate(ledger, call, |ledger, call| self.reclaim(ledger, call)),
             Calls::territory(call) => view(ledger, call, |ledger, call| self.territory(ledger, call.id)),
+            Calls::giveNotice(call) => mutate(ledger, call, |ledger, call| self.give_notice(ledger, call.territory)),
+            Calls::releasableFrom(call) => view(ledger, call, |ledger, call| {
+                let (record, title) = self.known(ledger, call.territory)?;
+                Ok(releasable_from(&record.notice.get(ledger)?, &title).unwrap_or_default())
+            }),
             Calls::territoryCount(call) => view(ledger, call, |ledger, _| Ok(self.storage.count.get(ledger)?)),
         }
     }
@@ -164,6 +183,24 @@ impl Territories {
         record.quota.set(ledger, Quota { used: quota.used.minus(size)?, ..quota })?;
         ledger.emit(&ITerritories::Reclaimed { territory, size })?;
         Ok(ITerritories::reclaimReturn {})
+    }
+
+    /// Anyone may: whoever wants to release the stripes must, and the owner hears of it by the event.
+    fn give_notice(&self, ledger: &mut dyn Ledger, territory: u64) -> Result<ITerritories::giveNoticeReturn> {
+        let (record, title) = self.known(ledger, territory)?;
+        let (now, paid_until_ms) = (ledger.block().timestamp_ms, title.paid_until_ms);
+        let from_ms = paid_until_ms.saturating_sub(NOTICE_AHEAD_MS);
+        if now < from_ms {
+            return Err(ITerritories::NoticeTooEarly { territory, fromMs: from_ms }.into());
+        }
+        if let Some(from) = releasable_from(&record.notice.get(ledger)?, &title) {
+            return Err(ITerritories::NoticeGiven { territory, releasableFromMs: from }.into());
+        }
+        let notice = Notice { given_at_ms: now, paid_until_ms };
+        record.notice.set(ledger, notice)?;
+        let from = releasable_from(&notice, &title).unwrap_or_default();
+        ledger.emit(&ITerritories::Expiring { territory, paidUntilMs: paid_until_ms, releasableFromMs: from })?;
+        Ok(ITerritories::giveNoticeReturn {})
     }
 
     fn territory(&self, ledger: &mut dyn Ledger, id: u64) -> Result<ITerritories::Territory> {
@@ -286,6 +323,12 @@ impl Territories {
         let days_price = byte_ms.times(U256::from(self.price_per_byte_day))?;
         Ok(days_price.div_ceil(U256::from(DAY_MS)))
     }
+}
+
+/// When the grace is over, if notice of this end was given.
+fn releasable_from(notice: &Notice, title: &Title) -> Option<u64> {
+    let counts = notice.given_at_ms != 0 && notice.paid_until_ms == title.paid_until_ms;
+    counts.then(|| notice.given_at_ms.max(title.paid_until_ms).saturating_add(GRACE_MS))
 }
 
 /// `days` after `from`, unless that is too far ahead of `now`.

@@ -3,14 +3,15 @@
 mod layout;
 mod vectors;
 
-use crate::{fixture::*, memory::Request, territories::DAY_MS};
+use crate::{fixture::*, internal::IMembers, memory::Request, territories::DAY_MS, volumes::phase};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
 use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use types::{
     abi::{
-        AUDITS, BUCKETS, IAudits, IBuckets, IMiners, ITerritories, IVolumes, MINERS, MODULES, RootUpdate, TERRITORIES,
-        VOLUMES,
+        AUDITS, Acknowledgement, BUCKETS, Column, IAudits, IBuckets, IMiners, IPolicies, ITerritories, IVolumes,
+        MINERS, MODULES, POLICIES, RootUpdate, TERRITORIES, VOLUMES,
     },
     spec::{AuditSpec, StorageSpec},
 };
@@ -27,6 +28,11 @@ enum Act {
     Reclaim { days: u32 },
     Pledge { miner: usize, lots: u32 },
     Retire { miner: usize },
+    Drain { miner: usize, draining: bool },
+    Lose { volume: u32, seat: u16, reason: u8 },
+    Member { volume: u32, seat: u16, kind: u8, bytes: u64 },
+    Heal { index: u32, volume: u32, seat: u16 },
+    Notice,
     Block,
     Wait { hours: u64 },
 }
@@ -49,9 +55,15 @@ fn act() -> impl Strategy<Value = Act> {
         4 => release(),
         4 => release(),
         4 => (0..2u32).prop_map(|days| Act::Reclaim { days }),
-        4 => (0..9usize, 0..3u32).prop_map(|(miner, lots)| Act::Pledge { miner, lots }),
-        1 => (0..9usize).prop_map(|miner| Act::Retire { miner }),
-        4 => Just(Act::Block),
+        4 => (0..14usize, 0..3u32).prop_map(|(miner, lots)| Act::Pledge { miner, lots }),
+        1 => (0..14usize).prop_map(|miner| Act::Retire { miner }),
+        1 => (0..14usize, any::<bool>()).prop_map(|(miner, draining)| Act::Drain { miner, draining }),
+        5 => (1..4u32, 0..8u16, 1..5u8).prop_map(|(volume, seat, reason)| Act::Lose { volume, seat, reason }),
+        9 => (1..4u32, 0..8u16, 0..6u8, 0..1u64 << 22)
+            .prop_map(|(volume, seat, kind, bytes)| Act::Member { volume, seat, kind, bytes }),
+        4 => (0..12u32, 1..4u32, 0..8u16).prop_map(|(index, volume, seat)| Act::Heal { index, volume, seat }),
+        1 => Just(Act::Notice),
+        8 => Just(Act::Block),
         4 => (0..60u64).prop_map(|hours| Act::Wait { hours }),
     ]
 }
@@ -106,6 +118,23 @@ impl Act {
                 net.try_pay(operator, MINERS, funds, &IMiners::pledgeCall { lots }).map(drop)
             }
             Self::Retire { miner } => net.try_call(net.operators[miner], MINERS, &IMiners::retireCall {}).map(drop),
+            Self::Drain { miner, draining } => {
+                net.try_call(net.operators[miner], MINERS, &IMiners::setDrainingCall { draining }).map(drop)
+            }
+            Self::Lose { volume, seat, reason } => {
+                let call = IMembers::declareLostCall { volume: existing(volume), seat, reason };
+                net.try_call(AUDITS, VOLUMES, &call).map(drop)
+            }
+            Self::Member { volume, seat, kind, bytes } => perform_as_member(net, existing(volume), seat, kind, bytes),
+            Self::Heal { index, volume, seat } => {
+                let volume = existing(volume);
+                let Some(index) = index.checked_rem(net.leaves(volume).len() as u32) else { return };
+                let stripes = vec![net.release_of(volume, index)];
+                let holder = net.volume(volume).miners[usize::from(seat)];
+                let from = net.operators[holder as usize - 1];
+                net.try_call(from, VOLUMES, &IVolumes::healCall { volume, seat, stripes }).map(drop)
+            }
+            Self::Notice => net.try_call(MALLORY, TERRITORIES, &ITerritories::giveNoticeCall { territory }).map(drop),
             Self::Block => {
                 let beacon = net.target().filter(|(_, view)| *view <= net.world.block.view).map(beacon);
                 net.block(beacon).result.map(drop)
@@ -118,12 +147,100 @@ impl Act {
     }
 }
 
+/// What a seat's holder, newcomer, successor or helper does.
+fn perform_as_member(net: &mut Net, volume: u32, seat: u16, kind: u8, bytes: u64) -> crate::Result<()> {
+    let state = net.view(VOLUMES, &IVolumes::seatOfCall { volume, seat });
+    let holder = net.operators[state.miner as usize - 1];
+    match kind {
+        0 => net.try_call(holder, VOLUMES, &IVolumes::leaveCall { volume, seat }).map(drop),
+        1 => net.try_call(holder, VOLUMES, &IVolumes::handOverCall { volume, seat }).map(drop),
+        2 => net.try_call(holder, VOLUMES, &IVolumes::rejoinCall { volume, seat }).map(drop),
+        3 => {
+            let newcomer = if state.successor == 0 { state.miner } else { state.successor };
+            let column = net.volume(volume).columnBytes;
+            let end = if state.successor == 0 { state.targetBytes } else { column };
+            let watermark = if bytes.is_multiple_of(2) { end } else { bytes };
+            let from = net.operators[newcomer as usize - 1];
+            net.try_call(from, VOLUMES, &IVolumes::progressCall { volume, seat, watermark }).map(drop)
+        }
+        4 => net.try_call(MALLORY, VOLUMES, &IVolumes::settleCall { volume, seat }).map(drop),
+        _ => {
+            let helper = (seat + 1 + bytes as u16 % 7) % 8;
+            let members = net.volume(volume).miners;
+            let help = types::repair::Help {
+                chain_id: CHAIN_ID,
+                volume,
+                seat,
+                lot: state.lot,
+                helper_seat: helper,
+                helper: members[usize::from(helper)],
+                bytes,
+            };
+            let signature = net.keys[state.miner as usize - 1].sign(&help.message()).to_bytes();
+            let signature = Bytes::copy_from_slice(&signature);
+            let acknowledgements = vec![Acknowledgement { volume, seat, helper, totalBytes: bytes, signature }];
+            net.try_call(MALLORY, VOLUMES, &IVolumes::claimHelpCall { acknowledgements }).map(drop)
+        }
+    }
+}
+
+/// Every lot is free, withdrawn, or serves one seat; every seat has one holder, and a volume has no operator twice.
+fn check_seats(net: &mut Net) -> U256 {
+    let mut serving = BTreeMap::new();
+    let (mut rebuilds, mut pay) = (BTreeMap::<u32, u16>::new(), U256::ZERO);
+    for volume in 1..=net.view(VOLUMES, &IVolumes::volumeCountCall {}) {
+        let health = net.view(VOLUMES, &IVolumes::healthCall { volume });
+        let (mut operators, mut lost) = (BTreeSet::new(), 0);
+        for seat in 0..8u16 {
+            let state = net.view(VOLUMES, &IVolumes::seatOfCall { volume, seat });
+            let is_lost = [phase::LOST, phase::REBUILDING].contains(&state.state);
+            lost += u16::from(is_lost);
+            assert_eq!(health.lost[0] >> seat & 1 == 1, is_lost);
+            let both = [(state.lot, state.miner), (state.successorLot, state.successor)];
+            for (lot, miner) in both.into_iter().filter(|(lot, _)| *lot != 0) {
+                assert!(operators.insert(miner), "miner {miner} twice in volume {volume}");
+                assert!(serving.insert(lot, (miner, volume, seat)).is_none(), "lot {lot} twice");
+            }
+            let newcomer = if state.state == phase::HANDING_OVER { state.successor } else { state.miner };
+            if [phase::REBUILDING, phase::HANDING_OVER].contains(&state.state) {
+                *rebuilds.entry(newcomer).or_default() += 1;
+            }
+            assert_eq!(state.successor != 0, state.state == phase::HANDING_OVER);
+            assert!(state.watermark <= net.volume(volume).columnBytes);
+            pay += state.payLeft;
+        }
+        assert_eq!(health.live, 8 - lost);
+        let open = net.view(VOLUMES, &IVolumes::openVolumesCall { policy: 0 });
+        assert_eq!(net.volume(volume).open, open.contains(&volume));
+        assert_eq!(net.volume(volume).open, !health.full && !health.paused);
+        assert!(health.full || health.paused == (health.live < 6));
+    }
+    let mut counts = BTreeMap::<u32, (u32, u32)>::new();
+    for id in 1.. {
+        let Ok(lot) = net.try_call(MALLORY, MINERS, &IMiners::lotCall { id }) else { break };
+        let expected = serving.remove(&id);
+        assert_eq!((lot.state == 1).then_some((lot.miner, lot.volume, lot.seat)), expected);
+        let (lots, free) = counts.entry(lot.miner).or_default();
+        *lots += u32::from(lot.state != 2);
+        *free += u32::from(lot.state == 0);
+    }
+    assert!(serving.is_empty());
+    for (id, (lots, free)) in counts {
+        let miner = net.view(MINERS, &IMiners::minerCall { id });
+        assert_eq!((miner.lots, miner.lotsFree), (lots, free));
+        let busy = net.view(MINERS, &IMiners::standingCall { id }).rebuilds;
+        assert_eq!(busy, rebuilds.remove(&id).unwrap_or_default());
+        assert!(busy <= 1, "one rebuild at a time");
+    }
+    pay
+}
+
 /// What must hold after whatever happened.
 fn check(net: &mut Net, total: U256) {
     let sum = net.world.balances.values().fold(U256::ZERO, |sum, balance| sum + *balance);
     assert_eq!(sum, total, "no wei appears or is lost");
 
-    let mut live = 0;
+    let (mut live, mut fees) = (0, U256::ZERO);
     let mut used = [0; 8];
     for id in 1..=net.view(VOLUMES, &IVolumes::volumeCountCall {}) {
         let volume = net.volume(id);
@@ -138,12 +255,18 @@ fn check(net: &mut Net, total: U256) {
                 let position = net.view(VOLUMES, &IVolumes::positionOfCall { volume: id, segment: leaf.segment });
                 assert_eq!(position, index + 1, "a live stripe is found");
                 live += 1;
+                let missing = net.view(VOLUMES, &IVolumes::missingOfCall { volume: id, index })[0].count_ones();
+                fees += net.spec.rebuild_price(leaf.fragmentBytes * u64::from(missing)).unwrap();
                 used[leaf.territory as usize] += leaf.fragmentBytes * 8;
             }
         }
     }
-    let deposits = net.spec.stripe_deposit * U256::from(live);
-    assert!(net.world.balance(VOLUMES) >= deposits, "every live stripe's deposit is there");
+    let held = net.spec.stripe_deposit * U256::from(live) + fees + check_seats(net);
+    assert_eq!(
+        net.world.balance(VOLUMES),
+        held,
+        "deposits, fees of what is to heal, pay of rebuilds, and nothing else"
+    );
 
     for id in 1..=net.view(TERRITORIES, &ITerritories::territoryCountCall {}) {
         let account = net.account(id);
@@ -165,9 +288,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn books_balance_whatever_happens(acts in prop::collection::vec((act(), any::<u8>()), 1..80)) {
+    fn books_balance_whatever_happens(acts in prop::collection::vec((act(), any::<u8>()), 1..160)) {
         let spec = StorageSpec { lot_slots: 8, open_target: 2, ..StorageSpec::devnet() };
         let mut net = Net::formed_with(spec);
+        net.add_miners(5, 4);
         net.territory(1 << 28, 3);
         net.territory(1 << 26, 90);
         let total = net.world.balances.values().fold(U256::ZERO, |sum, balance| sum + *balance);
@@ -231,6 +355,26 @@ fn calls(net: &mut Net) -> Vec<(Address, Vec<u8>)> {
         (BUCKETS, IBuckets::setTerritoryCall { bucket, territory }.abi_encode()),
         (BUCKETS, IBuckets::removeCall { bucket }.abi_encode()),
         (BUCKETS, IBuckets::bucketCall { id: bucket }.abi_encode()),
+        (TERRITORIES, ITerritories::giveNoticeCall { territory }.abi_encode()),
+        (TERRITORIES, ITerritories::releasableFromCall { territory }.abi_encode()),
+        (MINERS, IMiners::setDrainingCall { draining: true }.abi_encode()),
+        (MINERS, IMiners::setPatronCall { patron: BOB }.abi_encode()),
+        (MINERS, IMiners::standingCall { id }.abi_encode()),
+        (VOLUMES, IVolumes::leaveCall { volume, seat: 0 }.abi_encode()),
+        (VOLUMES, IVolumes::handOverCall { volume, seat: 0 }.abi_encode()),
+        (VOLUMES, IVolumes::rejoinCall { volume, seat: 0 }.abi_encode()),
+        (VOLUMES, IVolumes::progressCall { volume, seat: 0, watermark: 1 }.abi_encode()),
+        (VOLUMES, IVolumes::settleCall { volume, seat: 0 }.abi_encode()),
+        (VOLUMES, IVolumes::healCall { volume, seat: 0, stripes: vec![net.release_of(1, 0)] }.abi_encode()),
+        (VOLUMES, malformed(net).abi_encode()),
+        (VOLUMES, IVolumes::seatOfCall { volume, seat: 7 }.abi_encode()),
+        (VOLUMES, IVolumes::healthCall { volume }.abi_encode()),
+        (VOLUMES, IVolumes::missingOfCall { volume, index: 0 }.abi_encode()),
+        (BUCKETS, IBuckets::setPolicyCall { bucket, policy: 0 }.abi_encode()),
+        (POLICIES, IPolicies::createCall { rule: rule() }.abi_encode()),
+        (POLICIES, IPolicies::widenCall { policy: 0 }.abi_encode()),
+        (POLICIES, IPolicies::checkCall { policy: 0 }.abi_encode()),
+        (POLICIES, IPolicies::policyCall { id: 0 }.abi_encode()),
         (VOLUMES, crate::begin_block_input(Some(&beacon((0, 9)))).1.to_vec()),
         (AUDITS, IAudits::plotCall { firstLot: 1, idleRoots: vec![B256::repeat_byte(1)] }.abi_encode()),
         (AUDITS, IAudits::commitCall { round: 1, root: B256::ZERO, lost: vec![1] }.abi_encode()),
@@ -249,6 +393,24 @@ fn calls(net: &mut Net) -> Vec<(Address, Vec<u8>)> {
         (AUDITS, IAudits::lotOfCall { miner: 1, number: 0 }.abi_encode()),
         (AUDITS, IAudits::pricesCall {}.abi_encode()),
     ]
+}
+
+fn rule() -> IPolicies::Policy {
+    let (allowed, forbidden, miners) = (vec![DE], vec![code("US")], Vec::new());
+    IPolicies::Policy { profile: 0, regionCap: 0, networkCap: 0, allowed, forbidden, miners }
+}
+
+/// Evidence of the right shape.
+fn malformed(net: &mut Net) -> IVolumes::voidMalformedCall {
+    let column = |index| Column {
+        index,
+        root: B256::ZERO,
+        path: vec![B256::ZERO; 3],
+        chunk: vec![0; 1024].into(),
+        chunkPath: vec![B256::ZERO; 6],
+    };
+    let (stripe, columns) = (net.release_of(1, 0), (0..5).map(column).collect());
+    IVolumes::voidMalformedCall { volume: 1, stripe, chunk: 0, columns }
 }
 
 fn stocked() -> Net {

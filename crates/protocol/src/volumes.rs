@@ -1,17 +1,27 @@
 //! Form volumes, append stripes to their logs, and let stripes go.
 
 mod commit;
+mod evidence;
 mod formation;
+mod heal;
+mod help;
 mod lease;
+mod members;
 mod record;
 mod release;
+mod repair;
 mod signers;
 mod snapshot;
 
 use crate::{
     Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
-    internal::{IBlockHook::IBlockHookCalls as Hook, ISnapshots::ISnapshotsCalls as Asked, SYSTEM},
+    internal::{
+        IBlockHook::IBlockHookCalls as Hook,
+        IDemand::{self, IDemandCalls as Wants},
+        IMembers::{self, IMembersCalls as Asked},
+        SYSTEM,
+    },
     storage::{Layout, Word},
 };
 use alloy_primitives::{Bytes, U256};
@@ -20,14 +30,16 @@ use types::{
     abi::{
         AUDITS,
         IVolumes::{self, IVolumesCalls as Calls},
+        POLICIES,
     },
     spec::StorageSpec,
 };
 
-pub use commit::{BATCHES_MAX, REBUILD_FEE_DAYS, ROOTS_MAX, SIGNATURE_GAS, SIGNER_GAS};
+pub use commit::{BATCHES_MAX, ROOTS_MAX, SIGNATURE_GAS, SIGNER_GAS};
 pub use formation::DRAW_WAIT_VIEWS_MAX;
 pub use lease::LEASE_VOLUMES_MAX;
-pub use release::{GRACE_MS, RELEASES_MAX};
+pub use members::{phase, reason};
+pub use release::RELEASES_MAX;
 
 /// The module at [`VOLUMES`](types::abi::VOLUMES).
 #[derive(Debug)]
@@ -46,13 +58,35 @@ impl Module for Volumes {
                 Asked::audited(call) => view(ledger, call, |ledger, call| self.audited(ledger, call.volume)),
                 Asked::owes(call) => view(ledger, call, |ledger, call| self.owes(ledger, call)),
                 Asked::member(call) => view(ledger, call, |ledger, call| self.member(ledger, call)),
+                Asked::declareLost(call) => mutate(ledger, call, |ledger, call| {
+                    self.declare_lost(ledger, call.volume, call.seat, call.reason)?;
+                    Ok(IMembers::declareLostReturn {})
+                }),
             };
+        }
+        if let Some(Wants::demand(call)) = decode_internal(ledger, input, POLICIES)? {
+            return mutate(ledger, call, |ledger, call| {
+                self.storage.hungry.push(ledger, call.policy)?;
+                Ok(IDemand::demandReturn {})
+            });
         }
         match decode(ledger, input)? {
             Calls::lease(call) => mutate(ledger, call, |ledger, call| self.lease(ledger, call)),
             Calls::endLease(call) => mutate(ledger, call, |ledger, call| self.end_lease(ledger, call)),
             Calls::commit(call) => payable(ledger, call, |ledger, call| self.commit(ledger, call)),
             Calls::release(call) => mutate(ledger, call, |ledger, call| self.release(ledger, call)),
+            Calls::leave(call) => mutate(ledger, call, |ledger, call| self.leave(ledger, call)),
+            Calls::handOver(call) => mutate(ledger, call, |ledger, call| self.hand_over(ledger, call)),
+            Calls::rejoin(call) => mutate(ledger, call, |ledger, call| self.rejoin(ledger, call)),
+            Calls::progress(call) => mutate(ledger, call, |ledger, call| self.progress(ledger, call)),
+            Calls::claimHelp(call) => mutate(ledger, call, |ledger, call| self.claim_help(ledger, call)),
+            Calls::settle(call) => mutate(ledger, call, |ledger, call| self.settle(ledger, call)),
+            Calls::heal(call) => mutate(ledger, call, |ledger, call| self.heal(ledger, call)),
+            Calls::voidMalformed(call) => mutate(ledger, call, |ledger, call| self.void_malformed(ledger, &call)),
+            Calls::voidGhost(call) => mutate(ledger, call, |ledger, call| self.void_ghost(ledger, &call)),
+            Calls::seatOf(call) => view(ledger, call, |ledger, call| self.seat_of(ledger, call)),
+            Calls::health(call) => view(ledger, call, |ledger, call| self.health(ledger, call.volume)),
+            Calls::missingOf(call) => view(ledger, call, |ledger, call| self.missing_of(ledger, call)),
             Calls::commitPrice(call) => view(ledger, call, |ledger, call| self.commit_price(ledger, &call.batches)),
             Calls::volume(call) => view(ledger, call, |ledger, call| self.volume(ledger, call.id)),
             Calls::volumeCount(call) => view(ledger, call, |ledger, _| Ok(self.storage.volume_count.get(ledger)?)),

@@ -20,9 +20,11 @@ pub const VOLUMES: Address = address!("000000000000000000000000000000000000ce03"
 pub const BUCKETS: Address = address!("000000000000000000000000000000000000ce04");
 /// Audits what miners hold, pays and fines them.
 pub const AUDITS: Address = address!("000000000000000000000000000000000000ce05");
+/// Keeps placement policies.
+pub const POLICIES: Address = address!("000000000000000000000000000000000000ce06");
 
 /// Every module's address, in order.
-pub const MODULES: [Address; 5] = [TERRITORIES, MINERS, VOLUMES, BUCKETS, AUDITS];
+pub const MODULES: [Address; 6] = [TERRITORIES, MINERS, VOLUMES, BUCKETS, AUDITS, POLICIES];
 
 /// Most stripes in one batch of a commit.
 pub const BATCH_STRIPES_MAX: usize = 64;

@@ -22,6 +22,14 @@ pub mod domain {
     pub const BUCKET: &str = "cess bucket v1";
     /// Randomness of a volume's formation.
     pub const FORMATION: &str = "cess formation v1";
+    /// Randomness of the replacement of members.
+    pub const REPLACEMENT: &str = "cess replacement v1";
+    /// Randomness of the time before a new lot may be drawn.
+    pub const ELIGIBILITY: &str = "cess eligibility v1";
+    /// Message that a newcomer signs for who helped it.
+    pub const HELP: &str = "cess help v1";
+    /// Message that members sign about a fragment that never was.
+    pub const GHOST: &str = "cess ghost v1";
 }
 
 /// Hashes the concatenation of `parts` under `domain`.

@@ -14,6 +14,7 @@ pub mod merkle;
 pub mod permit;
 pub mod proof;
 pub mod receipt;
+pub mod repair;
 pub mod segment;
 pub mod spec;
 pub mod state;

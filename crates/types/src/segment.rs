@@ -74,6 +74,29 @@ impl Profile {
         }
     }
 
+    /// An open volume with this many live members, or fewer, is repaired.
+    pub const fn open_trigger(self) -> u16 {
+        self.total() - 1
+    }
+
+    /// A sealed volume with this many live members, or fewer, is repaired.
+    pub const fn sealed_trigger(self) -> u16 {
+        match self {
+            Self::Devnet => 6,
+            Self::Standard => 34,
+            Self::Wide => 68,
+        }
+    }
+
+    /// A volume with this many live members, or fewer, is repaired without grace.
+    pub const fn urgent_trigger(self) -> u16 {
+        match self {
+            Self::Devnet => 5,
+            Self::Standard => 28,
+            Self::Wide => 56,
+        }
+    }
+
     /// Length of each fragment of a segment of `length` bytes.
     pub const fn fragment_bytes(self, length: u64) -> u64 {
         let steps = length.div_ceil(FRAGMENT_STEP_BYTES * self.data() as u64);

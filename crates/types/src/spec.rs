@@ -59,6 +59,9 @@ pub struct Allocation {
     pub balance: U256,
 }
 
+/// What rebuilding a fragment costs, in days of its space.
+pub const REBUILD_FEE_DAYS: u64 = 30;
+
 /// Parameters of territories, lots and volumes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,9 +90,42 @@ pub struct StorageSpec {
     pub lease_max_ms: u64,
     /// Furthest a receipt's expiry may lie ahead, in blocks.
     pub receipt_expiry_max_blocks: u64,
+    /// Rules of placement and repair; those of a small network where a specification does not say.
+    #[serde(default)]
+    pub repair: RepairSpec,
     /// Audit rounds; a chain without has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audits: Option<AuditSpec>,
+}
+
+/// Parameters of placement and repair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RepairSpec {
+    /// Under public policies at most `n / cap_divisor` members of a volume, and at least one, share a region or a network;
+    /// zero for no caps.
+    pub cap_divisor: u16,
+    /// Time in which a lost member may return before it is replaced.
+    pub grace_ms: u64,
+    /// Time in which a newcomer must have taken its column over.
+    pub deadline_ms: u64,
+    /// Formation goes on while more than this share of all lots is free, in percent; 100 for no more than is wanted.
+    pub free_lots_max_percent: u8,
+    /// Mean time before a new lot may be drawn; the beacon draws each from zero to twice this.
+    pub eligibility_delay_ms: u64,
+}
+
+impl Default for RepairSpec {
+    /// Two minutes of grace are two audit rounds of a minute; ten minutes are enough for a lot of 256 MiB at 4 Mbit/s.
+    fn default() -> Self {
+        Self {
+            cap_divisor: 0,
+            grace_ms: 120_000,
+            deadline_ms: 600_000,
+            free_lots_max_percent: 100,
+            eligibility_delay_ms: 0,
+        }
+    }
 }
 
 /// Parameters of audit rounds.
@@ -208,6 +244,12 @@ impl StorageSpec {
         self.slot_bytes * u64::from(self.lot_slots)
     }
 
+    /// Price of rebuilding `bytes` of a column; nothing where it does not fit.
+    pub fn rebuild_price(&self, bytes: u64) -> Option<U256> {
+        let byte_days = U256::from(bytes).checked_mul(U256::from(REBUILD_FEE_DAYS))?;
+        byte_days.checked_mul(U256::from(self.price_per_byte_day))
+    }
+
     /// Most bytes of one segment.
     pub fn segment_bytes_max(&self) -> u64 {
         self.slot_bytes * u64::from(self.profile.data())
@@ -228,6 +270,7 @@ impl StorageSpec {
             lot_collateral: U256::from(1_000_000_000_000_000_000u64),
             lease_max_ms: 24 * 3_600_000,
             receipt_expiry_max_blocks: 1_000,
+            repair: RepairSpec::default(),
             audits: None,
         }
     }
@@ -277,6 +320,11 @@ impl ChainSpec {
                 "audits do not fit the storage's sizes",
             ),
             (storage.open_target > 0, "open_target is zero"),
+            (storage.repair.free_lots_max_percent <= 100, "free_lots_max_percent is above 100"),
+            (
+                storage.rebuild_price(storage.lot_bytes()).is_some_and(|price| price <= storage.lot_collateral),
+                "lot_collateral is below the price of rebuilding a lot",
+            ),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, rule)) => Err(SpecError::Invalid(rule)),

@@ -12,6 +12,7 @@ use types::{
     merkle::{Frontier, Tree},
     permit::{Permit, signing_hash},
     receipt::{Receipt, batch_root},
+    repair::{Ghost, Help},
     segment::segment_id,
     state::{Account, StateKey},
 };
@@ -43,6 +44,12 @@ fn header() -> Header {
         outbox_root: B256::ZERO,
         beacon: Some(Beacon { epoch: 0, view: 6, seed: Bytes::from(vec![10; 48]) }),
     }
+}
+
+fn repairs() -> Value {
+    let help = Help { chain_id: 1, volume: 2, seat: 3, lot: 4, helper_seat: 5, helper: 6, bytes: 7 };
+    let ghost = Ghost { chain_id: 1, volume: 2, index: 3, segment: byte(4), seat: 5, rebuilt: byte(6) };
+    json!({ "help_message": help.message(), "ghost_message": ghost.message() })
 }
 
 fn receipts() -> Value {
@@ -99,6 +106,7 @@ fn vectors() -> Value {
         },
         "stripe_leaf": leaf.hash(),
         "receipt": receipts(),
+        "repair": repairs(),
         "endpoint": hex::encode(endpoint.encode()),
         "endpoint_with_tcp": hex::encode(endpoint.clone().with_tcp(true).encode()),
         "bucket_id": bucket_id(address, &byte(2)),

@@ -1,10 +1,12 @@
 //! Put revert data into words that say what to do next.
 
+use alloy_primitives::FixedBytes;
 use alloy_sol_types::{ContractError, SolInterface};
 use types::abi::{
     IBuckets::{self, IBucketsErrors as Buckets},
     IMiners::{self, IMinersErrors as Miners},
     IModule::{self, IModuleErrors as Module},
+    IPolicies::{self, IPoliciesErrors as Policies},
     ITerritories::{self, ITerritoriesErrors as Territories},
     IVolumes::{self, IVolumesErrors as Volumes},
 };
@@ -25,6 +27,9 @@ pub fn explain(data: &[u8]) -> String {
     }
     if let Ok(error) = Miners::abi_decode(data) {
         return miners(error);
+    }
+    if let Ok(error) = Policies::abi_decode(data) {
+        return policies(error);
     }
     if let Ok(error) = Module::abi_decode(data) {
         return module(error);
@@ -51,6 +56,14 @@ fn territories(error: Territories) -> String {
         Territories::Underpaid(Underpaid { due, paid }) => format!("{due} wei are due, {paid} were sent"),
         Territories::InvalidOwner(_) => "the new owner is no account that can hold a territory".into(),
         Territories::NothingToReclaim(_) => "no quota is due back for that day: try a later one".into(),
+        Territories::NoticeTooEarly(NoticeTooEarly { territory, fromMs }) => {
+            format!("notice of the end of territory {territory} may be given from {fromMs} ms on")
+        }
+        Territories::NoticeGiven(NoticeGiven { territory, releasableFromMs }) => {
+            format!(
+                "notice was given: anyone may release stripes of territory {territory} from {releasableFromMs} ms on"
+            )
+        }
         Territories::TerritoryFull(TerritoryFull { territory, bytesFree, bytesNeeded }) => format!(
             "territory {territory} has {bytesFree} billed bytes free and {bytesNeeded} are needed: buy more with \
              `cess territory buy`"
@@ -96,6 +109,29 @@ fn volumes(error: Volumes) -> String {
         Volumes::ReleaseNotAllowed(ReleaseNotAllowed { territory, caller }) => {
             format!("{caller} may not release stripes of territory {territory}: use the owner's keystore")
         }
+        Volumes::UnknownSeat(UnknownSeat { volume, seat }) => format!("volume {volume} has no seat {seat}"),
+        Volumes::NotHolder(NotHolder { volume, seat, caller }) => {
+            format!("seat {seat} of volume {volume} is not {caller}'s: use the miner's keystore")
+        }
+        Volumes::SeatBusy(SeatBusy { volume, seat, state }) => {
+            format!("seat {seat} of volume {volume} is in phase {state}, which does not allow this")
+        }
+        Volumes::NoReturn(NoReturn { volume, seat, .. }) => {
+            format!("seat {seat} of volume {volume} is lost for good: a replacement is drawn")
+        }
+        Volumes::InvalidWatermark(InvalidWatermark { watermark, target }) => {
+            format!("the watermark {watermark} is not above the last one and at most {target}")
+        }
+        Volumes::InvalidAcknowledgement(InvalidAcknowledgement { position }) => {
+            format!("acknowledgement {position} is not signed by the newcomer, or was claimed already")
+        }
+        Volumes::NothingToSettle(NothingToSettle { volume, seat, .. }) => {
+            format!("nothing is to be settled at seat {seat} of volume {volume} yet")
+        }
+        Volumes::NotMissing(NotMissing { volume, index, seat }) => {
+            format!("seat {seat} owes stripe {index} of volume {volume} already, or the stripe is gone")
+        }
+        Volumes::InvalidEvidence(InvalidEvidence {}) => "the evidence does not hold".into(),
     }
 }
 
@@ -139,7 +175,52 @@ fn miners(error: Miners) -> String {
         }
         Miners::MinerRetired(MinerRetired { miner }) => format!("miner {miner} is retired"),
         Miners::DrawPending(DrawPending {}) => "a draw is under way: try again after the next blocks".into(),
+        Miners::DrainingUnchanged(DrainingUnchanged { miner }) => format!("miner {miner} is in that state already"),
     }
+}
+
+fn policies(error: Policies) -> String {
+    use IPolicies::*;
+    match error {
+        Policies::UnknownPolicy(UnknownPolicy { policy }) => format!("policy {policy} does not exist"),
+        Policies::InvalidPolicy(InvalidPolicy {}) => {
+            "the policy allows nothing, or has too many regions or miners".into()
+        }
+        Policies::InvalidRegion(InvalidRegion { region }) => format!("{region} is no ISO 3166 region"),
+        Policies::NotPatron(NotPatron { miner, caller }) => {
+            format!("miner {miner} did not agree: its operator must set {caller} as its patron")
+        }
+        Policies::NotPolicyOwner(NotPolicyOwner { policy, caller }) => {
+            format!("policy {policy} is private and not {caller}'s: choose another")
+        }
+        Policies::WideEnough(WideEnough { policy, wanted }) => {
+            format!("policy {policy} has {wanted} open volumes already, which is the most")
+        }
+        Policies::Underpaid(Underpaid { due, paid }) => format!("{due} wei are due, {paid} were sent"),
+        Policies::TooFewOperators(TooFewOperators { needed, found, allowed, forbidden }) => {
+            let (within, without) = (codes(&allowed), codes(&forbidden));
+            let within = if allowed.is_empty() { "anywhere".into() } else { format!("in {within}") };
+            let without = if forbidden.is_empty() { String::new() } else { format!(" outside of {without}") };
+            format!("needs {needed} operators {within}{without}; {found} have lots there: allow more regions")
+        }
+        Policies::TooConcentrated(TooConcentrated { needed, effective, found }) => format!(
+            "needs {needed} operators of like size; the {found} there count as {effective}, as few have most lots: \
+             allow more regions"
+        ),
+        Policies::MostlyForbidden(MostlyForbidden { lotsAllowed, lotsLeft }) => format!(
+            "only {lotsLeft} of {lotsAllowed} lots are left by what is forbidden: allow the wanted regions by name"
+        ),
+        Policies::CapsTooTight(CapsTooTight { needed, placed, regionCap, networkCap }) => format!(
+            "under caps of {regionCap} per region and {networkCap} per network {placed} of {needed} seats find a miner: \
+             raise the caps or allow more regions"
+        ),
+    }
+}
+
+/// Regions as people write them.
+fn codes(regions: &[FixedBytes<6>]) -> String {
+    let text = |region: &FixedBytes<6>| String::from_utf8_lossy(region.as_slice()).trim_end_matches('\0').to_owned();
+    regions.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 fn module(error: Module) -> String {

@@ -1,7 +1,7 @@
 //! Show walks, and judge them.
 
 use crate::{
-    idle::opening,
+    chunk::{self, CHUNK_BYTES, Hash},
     idle::{
         DEGREE, Graph, Input, LABEL_BYTES, Label, LayerHash, Node, PlotError, Plotter, Progress, UnitId, UnitShape,
         WORDS,
@@ -9,7 +9,6 @@ use crate::{
     pledge::Sample,
 };
 use alloy_primitives::B256;
-use blake3::CHUNK_LEN;
 use std::sync::Arc;
 use types::merkle;
 
@@ -58,8 +57,10 @@ impl Walks {
 
     /// Bytes of a walk that ends at `position`.
     pub fn walk_bytes(&self, position: u64) -> usize {
-        let labels = opening::path_len(self.shape.bytes() as u64, chunk_of(position)) + self.unit_path_len();
-        self.steps() * SIBLINGS_BYTES + CHUNK_LEN + labels * LABEL_BYTES
+        // Past the end there is no walk: `exists` says so of such a sample.
+        let chunk_path = chunk::depth(self.shape.bytes() as u64, chunk_of(position)).unwrap_or_default();
+        let labels = chunk_path + self.unit_path_len();
+        self.steps() * SIBLINGS_BYTES + CHUNK_BYTES + labels * LABEL_BYTES
     }
 
     /// Judges a walk in unit `unit` of a lot with `idle_root`.
@@ -72,7 +73,7 @@ impl Walks {
             return Err(WalkError::Length { expected, actual });
         }
         let (siblings, rest) = walk.split_at(self.steps() * SIBLINGS_BYTES);
-        let (chunk, paths) = rest.split_first_chunk::<CHUNK_LEN>().expect("the length is checked");
+        let (chunk, paths) = rest.split_first_chunk::<CHUNK_BYTES>().expect("the length is checked");
         let labels = chunk.as_chunks::<LABEL_BYTES>().0;
         if self.climb(unit, sample, siblings) != labels[sample.position as usize % labels.len()] {
             return Err(WalkError::Label);
@@ -109,9 +110,9 @@ impl Walks {
         })?;
         for (walk, sample) in walks.iter_mut().zip(samples) {
             let chunk = chunk_of(sample.position);
-            walk.extend_from_slice(&content[chunk as usize * CHUNK_LEN..][..CHUNK_LEN]);
-            walk.extend_from_slice(opening::path(content, chunk).as_flattened());
-            unit_path.iter().for_each(|sibling| walk.extend_from_slice(sibling.as_slice()));
+            walk.extend_from_slice(&content[chunk as usize * CHUNK_BYTES..][..CHUNK_BYTES]);
+            let chunk_path = chunk::path(Hash::Plain, content, chunk).unwrap_or_default();
+            chunk_path.iter().chain(&unit_path).for_each(|sibling| walk.extend_from_slice(sibling.as_slice()));
         }
         Ok(walks)
     }
@@ -159,16 +160,16 @@ impl Walks {
         }
     }
 
-    fn idle_root(&self, unit: &UnitId, bytes: &[u8; CHUNK_LEN], chunk: u64, paths: &[Label]) -> Option<B256> {
+    fn idle_root(&self, unit: &UnitId, bytes: &[u8; CHUNK_BYTES], chunk: u64, paths: &[Label]) -> Option<B256> {
+        let paths: Vec<B256> = paths.iter().map(B256::from).collect();
         let (chunk_path, unit_path) = paths.split_at(paths.len() - self.unit_path_len());
-        let unit_root = opening::root(bytes, chunk, self.shape.bytes() as u64, chunk_path)?;
-        let unit_path: Vec<B256> = unit_path.iter().map(B256::from).collect();
-        merkle::root_of(&unit_root.into(), unit.unit.into(), &unit_path)
+        let unit_root = chunk::root_of(Hash::Plain, self.shape.bytes() as u64, chunk, bytes, chunk_path)?;
+        merkle::root_of(&unit_root, unit.unit.into(), unit_path)
     }
 }
 
 fn chunk_of(position: u64) -> u64 {
-    position * LABEL_BYTES as u64 / CHUNK_LEN as u64
+    position * LABEL_BYTES as u64 / CHUNK_BYTES as u64
 }
 
 /// All sixteen parents' labels: the walk's own at its edge, the others around it.

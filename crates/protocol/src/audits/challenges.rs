@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Checked, Ledger, Result,
-    internal::{ILotAudits, ISnapshots},
+    internal::{ILotAudits, IMembers},
 };
 use alloy_primitives::U256;
 use proofs::{
@@ -49,10 +49,10 @@ impl Audits {
         let (service, _) = self.service(ledger, volume, seat)?.ok_or(IAudits::InvalidChallenge {})?;
         ledger.charge_hashes(24, 64)?;
         stripe.verify(&service, leaf.offset).map_err(|_| IAudits::InvalidChallenge {})?;
-        if !ledger.call_module(VOLUMES, &ISnapshots::owesCall { volume, stripe: index, seat })? {
+        if !ledger.call_module(VOLUMES, &IMembers::owesCall { volume, stripe: index, seat })? {
             return Err(IAudits::InvalidChallenge {}.into());
         }
-        let member = ledger.call_module(VOLUMES, &ISnapshots::memberCall { volume, seat })?;
+        let member = ledger.call_module(VOLUMES, &IMembers::memberCall { volume, seat })?;
         let round = self.next_drawn(ledger)?;
         self.count_challenge(ledger, member.miner, round)?;
 
@@ -149,8 +149,8 @@ impl Audits {
             return Err(IAudits::ChallengePending { challenge: id }.into());
         }
         let Terms { volume, stripe, seat, miner, .. } = terms;
-        let member = ledger.call_module(VOLUMES, &ISnapshots::memberCall { volume, seat })?;
-        let is_owed = ledger.call_module(VOLUMES, &ISnapshots::owesCall { volume, stripe, seat })?;
+        let member = ledger.call_module(VOLUMES, &IMembers::memberCall { volume, seat })?;
+        let is_owed = ledger.call_module(VOLUMES, &IMembers::owesCall { volume, stripe, seat })?;
         let challenger = record.challenger.get(ledger)?;
         let (state, fine) = if is_owed && member.miner == miner {
             let live = self.storage.census.get(ledger)?.live;

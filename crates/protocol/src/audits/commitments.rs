@@ -4,9 +4,9 @@ use super::{
     Audits,
     record::{Clock, MinerRecord, Stage, Standing},
 };
-use crate::{Checked, Ledger, Result, internal::ILotAudits, volumes::REBUILD_FEE_DAYS};
+use crate::{Checked, Ledger, Result, internal::ILotAudits};
 use alloy_primitives::U256;
-use types::abi::{DECLARED_MAX, IAudits, IMiners, MINERS};
+use types::abi::{DECLARED_MAX, IAudits, IMiners, IModule::Overflow, MINERS};
 
 /// Largest part of the collateral that one outage costs, in percent.
 const OUTAGE_PERCENT_MAX: u64 = 4;
@@ -55,8 +55,7 @@ impl Audits {
 
     /// What rebuilding a slot costs.
     fn rebuild_price(&self) -> Result<U256> {
-        let byte_days = U256::from(self.spec.slot_bytes).times(U256::from(REBUILD_FEE_DAYS))?;
-        byte_days.times(U256::from(self.spec.price_per_byte_day))
+        Ok(self.spec.rebuild_price(self.spec.slot_bytes).ok_or(Overflow {})?)
     }
 
     pub(super) fn report(&self, ledger: &mut dyn Ledger, miner: u32) -> Result<IAudits::reportReturn> {

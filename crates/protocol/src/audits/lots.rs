@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Checked, Ledger, Result,
-    internal::{ILotAudits, IRounds, ISnapshots},
+    internal::{ILotAudits, IMembers, IRounds},
 };
 use proofs::{
     response::{Duty, Service},
@@ -81,7 +81,7 @@ impl Audits {
         let round = self.storage.clock.get(ledger)?.number;
         for (number, root) in (0u32..).zip(&idleRoots) {
             let lot = firstLot.plus(number)?;
-            let place = ledger.call_module(MINERS, &ILotAudits::placeCall { lot })?;
+            let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot })?;
             if place.miner != miner || !place.live {
                 return Err(IAudits::NotLotsOperator { lot }.into());
             }
@@ -127,7 +127,7 @@ impl Audits {
 
     /// What a lot owed at beacon A of the present round, and the volume it is a member of.
     pub(super) fn duty(&self, ledger: &mut dyn Ledger, lot: u32) -> Result<(Duty, u32)> {
-        let place = ledger.call_module(MINERS, &ILotAudits::placeCall { lot })?;
+        let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot })?;
         if !place.live {
             return Ok((Duty::default(), 0));
         }
@@ -143,7 +143,7 @@ impl Audits {
 
     /// What a seat owed at beacon A of the present round, and under which policy.
     pub(super) fn service(&self, ledger: &mut dyn Ledger, volume: u32, seat: u16) -> Result<Option<(Service, u32)>> {
-        let audited = ledger.call_module(VOLUMES, &ISnapshots::auditedCall { volume })?;
+        let audited = ledger.call_module(VOLUMES, &IMembers::auditedCall { volume })?;
         let service = Profile::from_u8(audited.profile).map(|profile| Service {
             profile,
             seat,

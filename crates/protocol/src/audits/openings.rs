@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Checked, Ledger, Result,
-    internal::{ILotAudits, ISnapshots},
+    internal::{ILotAudits, IMembers},
 };
 use alloy_primitives::B256;
 use proofs::{
@@ -85,7 +85,7 @@ impl Audits {
         seat: u16,
         is_owed: bool,
     ) -> Result<()> {
-        if ledger.call_module(VOLUMES, &ISnapshots::owesCall { volume, stripe, seat })? != is_owed {
+        if ledger.call_module(VOLUMES, &IMembers::owesCall { volume, stripe, seat })? != is_owed {
             let reason = if is_owed { "the seat does not owe this stripe" } else { "the seat owes this stripe" };
             return Err(IAudits::InvalidOpening { reason: reason.into() }.into());
         }
@@ -135,7 +135,7 @@ impl Audits {
         for attempt in 0..TRIES_MAX {
             ledger.charge_hashes(1, 64)?;
             let lot = sample.lot(attempt, sampled.lots);
-            let place = ledger.call_module(MINERS, &ILotAudits::placeCall { lot })?;
+            let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot })?;
             if place.live {
                 return Ok(Some((place.miner, true)));
             }

@@ -1,11 +1,11 @@
 //! Lay out what is stored of rounds, miners' standing, plots and challenges.
 
 use crate::{
-    layout, packed,
+    layout,
     storage::{Bitmap, Mapping, Slot, U32Array},
 };
 use alloy_primitives::{Address, B256, U256};
-use types::abi::DECLARED_MAX;
+use types::{abi::DECLARED_MAX, packed};
 pub use types::layout::audits::{Clock, Sampled, Stage};
 
 packed! {

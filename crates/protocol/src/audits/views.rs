@@ -1,7 +1,7 @@
 //! Answer what people and miners ask about rounds.
 
 use super::{Audits, record::Stage, rewards::Prices};
-use crate::{Checked, Ledger, Result, internal::ISnapshots};
+use crate::{Checked, Ledger, Result, internal::IMembers};
 use alloy_primitives::U256;
 use proofs::response::Duty;
 use types::abi::{IAudits, VOLUMES};
@@ -83,6 +83,6 @@ impl Audits {
 
     pub(super) fn owes(&self, ledger: &mut dyn Ledger, call: IAudits::owesCall) -> Result<bool> {
         let IAudits::owesCall { volume, stripe, seat } = call;
-        ledger.call_module(VOLUMES, &ISnapshots::owesCall { volume, stripe, seat })
+        ledger.call_module(VOLUMES, &IMembers::owesCall { volume, stripe, seat })
     }
 }

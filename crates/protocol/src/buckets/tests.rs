@@ -53,7 +53,6 @@ fn creating_names_what_is_wrong() {
     assert_eq!(refusal::<IBuckets::BucketExists, _>(exists).bucket, bucket);
     let other = IBuckets::createCall { tag: B256::ZERO, ..create(1) };
     let bad = [
-        IBuckets::createCall { policy: 1, ..other.clone() },
         IBuckets::createCall { profile: 1, ..other.clone() },
         IBuckets::createCall { profile: 9, ..other.clone() },
         IBuckets::createCall { flags: 2, ..other.clone() },

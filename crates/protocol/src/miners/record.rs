@@ -5,18 +5,30 @@ use crate::{
     Ledger, Result, layout,
     storage::{ByteString, Slot},
 };
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 pub use types::layout::miners::{Identity, Tally};
 use types::{bls::PUBLIC_KEY_BYTES, packed};
 
 packed! {
-    /// A lot; free while it has no volume.
+    /// A lot; free while it has no volume and is not gone.
     pub struct Lot {
         miner: u32,
         volume: u32,
         seat: u16,
         /// The free lot after this one.
         next: u32,
+        /// It was a member once, and left.
+        gone: bool,
+    }
+}
+
+packed! {
+    /// A miner's places in the trees of its regions, and whose policies may name it.
+    pub struct Places {
+        country: u32,
+        /// Zero for a miner that declared a country only.
+        subdivision: u32,
+        patron: Address,
     }
 }
 
@@ -28,7 +40,7 @@ pub enum LotState {
     Free = 0,
     /// In a volume.
     Member = 1,
-    /// Taken out by its operator.
+    /// Taken out by its operator, or gone from its seat.
     Withdrawn = 2,
 }
 
@@ -40,6 +52,7 @@ layout! {
         collateral: Slot<U256>,
         receipt_key: KeySlots,
         endpoint: ByteString<ENDPOINT_BYTES_MAX>,
+        places: Slot<Places>,
     }
 }
 

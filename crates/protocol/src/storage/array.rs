@@ -57,6 +57,28 @@ impl<const N: usize> U32Array<N> {
         }
         Ok(())
     }
+
+    /// Changes one element; reverts past the end.
+    pub fn put(&self, ledger: &mut dyn Ledger, index: usize, element: u32) -> Result<()> {
+        if index >= N {
+            return Err(Overflow {}.into());
+        }
+        let slot = offset(self.0, (index / LANES) as u64);
+        let mut all: Vec<u32> = lanes(ledger.sload(slot)?).collect();
+        if let Some(place) = all.get_mut(index % LANES) {
+            *place = element;
+        }
+        Ok(ledger.sstore(slot, pack(&all))?)
+    }
+
+    /// One element; reverts past the end.
+    pub fn get(&self, ledger: &mut dyn Ledger, index: usize) -> Result<u32> {
+        if index >= N {
+            return Err(Overflow {}.into());
+        }
+        let word = ledger.sload(offset(self.0, (index / LANES) as u64))?;
+        lanes(word).nth(index % LANES).ok_or_else(|| Error::from(Overflow {}))
+    }
 }
 
 impl<const N: usize> Layout for U32Array<N> {

@@ -1,6 +1,6 @@
 //! Hold what other languages must compute alike against `vectors/protocol.json`.
 
-use crate::{fixture::*, miners::Draw, volumes::REBUILD_FEE_DAYS};
+use crate::{fixture::*, miners::Draw};
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -9,7 +9,7 @@ use types::{
     bucket::bucket_id,
     layout::{self, entry},
     segment::Profile,
-    spec::StorageSpec,
+    spec::{REBUILD_FEE_DAYS, StorageSpec},
 };
 
 /// The slots that readers prove, by what they hold.

@@ -9,7 +9,7 @@ use crate::{
     Checked, Ledger, Result,
     internal::{IBucketRoots, ILots, ITerritoryAccounts},
 };
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use types::{
     Profile, ReceiptPublicKey, ReceiptSignature, StripeLeaf,
     abi::{BATCH_STRIPES_MAX, BUCKETS, Batch, IVolumes, MINERS, RootUpdate, TERRITORIES},
@@ -27,8 +27,6 @@ pub const ROOTS_MAX: usize = 64;
 pub const SIGNATURE_GAS: u64 = 150_000;
 /// Gas of adding one signer's key to that check.
 pub const SIGNER_GAS: u64 = 1_500;
-/// What rebuilding a skipped fragment costs, in days of its space.
-pub const REBUILD_FEE_DAYS: u64 = 30;
 
 /// A stripe as the log will have it.
 struct Placed {
@@ -147,11 +145,6 @@ impl Volumes {
     ) -> Result<()> {
         let leaves = (placed.len() as u64).next_power_of_two();
         ledger.charge_hashes(leaves.saturating_mul(2), 64)?;
-        ledger.charge_gas(SIGNER_GAS.saturating_mul(signers.count()).saturating_add(SIGNATURE_GAS))?;
-        let seats = volume.record.miners.load(ledger, volume.seats().into())?;
-        let miners: Vec<u32> = signers.select(&seats).collect();
-        let keys = ledger.call_module(MINERS, &ILots::receiptKeysCall { miners })?;
-        let keys: Result<Vec<ReceiptPublicKey>> = keys.chunks(PUBLIC_KEY_BYTES).map(read_key).collect();
         let segments: Vec<SegmentId> = placed.iter().map(|stripe| stripe.segment).collect();
         let message = Receipt {
             chain_id: ledger.block().chain_id,
@@ -162,8 +155,25 @@ impl Volumes {
             expires_at_height: batch.expiresAtHeight,
         }
         .message();
-        let signature = ReceiptSignature::from_bytes(&batch.signature).map_err(|_| IVolumes::InvalidSignature {})?;
-        if !verify_aggregate(&keys?, &message, &signature) {
+        self.require_signed(ledger, volume, signers, &message, &batch.signature)
+    }
+
+    /// Checks an aggregate against the keys of those who hold the named seats now.
+    pub(super) fn require_signed(
+        &self,
+        ledger: &mut dyn Ledger,
+        volume: &Volume,
+        signers: &Signers,
+        message: &B256,
+        signature: &[u8],
+    ) -> Result<()> {
+        ledger.charge_gas(SIGNER_GAS.saturating_mul(signers.count()).saturating_add(SIGNATURE_GAS))?;
+        let seats = volume.record.miners.load(ledger, volume.seats().into())?;
+        let miners: Vec<u32> = signers.select(&seats).collect();
+        let keys = ledger.call_module(MINERS, &ILots::receiptKeysCall { miners })?;
+        let keys: Result<Vec<ReceiptPublicKey>> = keys.chunks(PUBLIC_KEY_BYTES).map(read_key).collect();
+        let signature = ReceiptSignature::from_bytes(signature).map_err(|_| IVolumes::InvalidSignature {})?;
+        if !verify_aggregate(&keys?, message, &signature) {
             return Err(IVolumes::InvalidSignature {}.into());
         }
         Ok(())
@@ -283,13 +293,8 @@ impl Volumes {
     }
 
     fn close(&self, ledger: &mut dyn Ledger, volume: &Volume, head: &mut Head) -> Result<()> {
-        let list = self.storage.open.at(ledger, &head.policy)?;
-        if let Some(moved) = list.swap_remove(ledger, head.open_position)? {
-            let slot = self.storage.volumes.at(ledger, &moved)?.head;
-            let other = slot.get(ledger)?;
-            slot.set(ledger, Head { open_position: head.open_position, ..other })?;
-        }
-        (head.open, head.open_position) = (false, 0);
+        self.unlist(ledger, head)?;
+        head.full = true;
         Ok(ledger.emit(&IVolumes::Filled { volume: volume.id })?)
     }
 
@@ -297,13 +302,12 @@ impl Volumes {
     fn price(&self, signers: &Signers, lengths: &[u64]) -> Result<U256> {
         let column = lengths.iter().try_fold(0u64, |sum, length| sum.plus(*length))?;
         let skipped = signers.skipped();
-        let byte_days = U256::from(column).times(U256::from(skipped))?.times(U256::from(REBUILD_FEE_DAYS))?;
-        let rebuild = byte_days.times(U256::from(self.spec.price_per_byte_day))?;
+        let rebuild = self.rebuild_price(column.times(skipped)?)?;
         self.spec.stripe_deposit.times(U256::from(lengths.len()))?.plus(rebuild)
     }
 }
 
-fn read_key(bytes: &[u8]) -> Result<ReceiptPublicKey> {
+pub(super) fn read_key(bytes: &[u8]) -> Result<ReceiptPublicKey> {
     // Checked when it was registered.
     Ok(ReceiptPublicKey::from_checked_bytes(bytes).map_err(|_| IVolumes::InvalidSignature {})?)
 }

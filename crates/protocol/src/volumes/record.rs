@@ -2,7 +2,7 @@
 
 use crate::{
     Checked, Ledger, Result, layout,
-    storage::{Array, Bitmap, Mapping, Slot, U32Array, U32List},
+    storage::{Array, Bitmap, Mapping, Ring, Slot, U32Array, U32List},
 };
 use alloy_primitives::{B256, U256};
 pub use types::layout::volumes::{Head, Lease};
@@ -21,6 +21,12 @@ packed! {
         view: u64,
         policy: u32,
         pending: bool,
+        /// Whether it replaces members instead of forming a volume.
+        replaces: bool,
+        /// Whether what can be drawn is a large part of all.
+        subsidised: bool,
+        /// Whether the last draw replaced members.
+        replaced_last: bool,
         /// The view that an audit round waits for, or zero; of the same epoch once a block has begun.
         audit_view: u64,
     }
@@ -45,6 +51,61 @@ packed! {
     }
 }
 
+packed! {
+    /// The volumes whose members the pending draw replaces.
+    pub struct Batch {
+        first: u32,
+        second: u32,
+        third: u32,
+        fourth: u32,
+    }
+}
+
+packed! {
+    /// What goes on at a seat; all zero for one that is whole.
+    pub struct SeatState {
+        phase: u8,
+        reason: u8,
+        /// Lot and miner of the successor, while a seat is handed over.
+        lot: u32,
+        miner: u32,
+        since_ms: u64,
+        /// The newcomer owes the column up to here, and what was committed since it took the seat.
+        watermark: u64,
+    }
+}
+
+packed! {
+    /// Pay for a rebuild, in wei.
+    pub struct Pay {
+        total: u128,
+        left: u128,
+    }
+}
+
+packed! {
+    /// Something to look at when its time has come.
+    pub struct Timer {
+        volume: u32,
+        seat: u16,
+        /// Since when the seat must have been as it was when this was set.
+        since_ms: u64,
+        due_ms: u64,
+    }
+}
+
+layout! {
+    /// A seat that is not whole, or was not for long.
+    pub struct Care {
+        state: Slot<SeatState>,
+        /// Bytes of the column to take over.
+        target: Slot<u64>,
+        pay: Slot<Pay>,
+        /// Bytes that each helper's seat was paid for.
+        helped: Mapping<u32, Slot<u64>>,
+    }
+}
+
 layout! {
     /// A volume.
     pub struct VolumeRecord {
@@ -59,6 +120,14 @@ layout! {
         released: Bitmap,
         /// Seats that did not sign a stripe, a bit each; none for a stripe that all signed.
         missing: Mapping<u32, Slot<U256>>,
+        /// Seats that are lost or rebuilding, a bit each.
+        lost: Slot<U256>,
+        /// Seats whose holders wait for a successor.
+        leaving: Slot<U256>,
+        /// Seats that the pending draw fills.
+        drawing: Slot<U256>,
+        /// By seat.
+        care: Mapping<u32, Care>,
         snapshot: Slot<Snapshot>,
         /// Root of the log as of the snapshot.
         snapshot_root: Slot<B256>,
@@ -81,6 +150,17 @@ layout! {
         leases: Mapping<u64, Mapping<u32, Slot<Lease>>>,
         /// By territory: sequences that were used.
         sequences: Mapping<u64, Bitmap>,
+        batch: Slot<Batch>,
+        /// Policies beside the public one that want volumes.
+        hungry: Ring<u32>,
+        /// Losses in their order, until their grace is over.
+        graces: Ring<Timer>,
+        /// Rebuilds in their order, until their deadline.
+        deadlines: Ring<Timer>,
+        /// Which queues for repair are not empty, a bit each.
+        urgencies: Slot<U256>,
+        /// Volumes to repair, by the number of members they can still lose.
+        queues: Mapping<u32, Ring<u32>>,
         /// The last audit round that was opened.
         round: Slot<u64>,
     }

@@ -1,8 +1,8 @@
 //! Let stripes go, on proof that the log has them.
 
 use super::{Volumes, record::Volume};
-use crate::{Checked, Ledger, Result, internal::ITerritoryAccounts, territories::DAY_MS};
-use alloy_primitives::{B256, U256};
+use crate::{Checked, Ledger, Result, internal::ITerritoryAccounts};
+use alloy_primitives::{Address, B256, U256};
 use types::{
     StripeLeaf,
     abi::{ITerritories, IVolumes, Leaf, Release, TERRITORIES},
@@ -11,8 +11,6 @@ use types::{
 
 /// Most stripes that one call releases.
 pub const RELEASES_MAX: usize = 64;
-/// Time after the end of what is paid before anyone may release a territory's stripes.
-pub const GRACE_MS: u64 = 30 * DAY_MS;
 
 impl Volumes {
     pub(super) fn release(
@@ -38,25 +36,36 @@ impl Volumes {
         let Release { index, leaf, .. } = stripe;
         let Leaf { segment, territory, .. } = *leaf;
         require_in_log(ledger, volume, root, stripe)?;
+        let unhealed = self.leave_log(ledger, volume, stripe)?;
+        require_allowed(ledger, territory)?;
+        // What was paid for seats that need no rebuild any more goes to nobody: the writer would skip seats for it.
+        let fees = self.rebuild_price(leaf.fragmentBytes.times(unhealed)?)?;
+        ledger.pay(Address::ZERO, fees)?;
+        Ok(ledger.emit(&IVolumes::Released { volume: volume.id, territory, segment, index: *index })?)
+    }
+
+    /// Takes a stripe out of the live ones, and says how many seats never had it.
+    pub(super) fn leave_log(&self, ledger: &mut dyn Ledger, volume: &Volume, stripe: &Release) -> Result<u64> {
+        let Release { index, leaf, .. } = stripe;
         self.keep_released(ledger, volume, *index)?;
         if !volume.record.released.insert(ledger, (*index).into())? {
             return Err(IVolumes::AlreadyReleased { volume: volume.id, index: *index }.into());
         }
-        require_allowed(ledger, territory)?;
-        volume.record.positions.at(ledger, &segment)?.set(ledger, 0)?;
+        volume.record.positions.at(ledger, &leaf.segment)?.set(ledger, 0)?;
+        let slot = volume.record.missing.at(ledger, index)?;
+        let missing = slot.get(ledger)?;
         // With audits the round still asks who owed it.
-        let missing = volume.record.missing.at(ledger, index)?;
-        if self.spec.audits.is_none() && !missing.get(ledger)?.is_zero() {
-            missing.set(ledger, U256::ZERO)?;
+        if self.spec.audits.is_none() && !missing.is_zero() {
+            slot.set(ledger, U256::ZERO)?;
         }
         let size = volume.billed(leaf.fragmentBytes)?;
-        let unbill = ITerritoryAccounts::unbillCall { territory, size, termEndMs: leaf.termEndMs };
+        let unbill = ITerritoryAccounts::unbillCall { territory: leaf.territory, size, termEndMs: leaf.termEndMs };
         ledger.call_module(TERRITORIES, &unbill)?;
-        Ok(ledger.emit(&IVolumes::Released { volume: volume.id, territory, segment, index: *index })?)
+        Ok(missing.count_ones() as u64)
     }
 }
 
-fn require_in_log(ledger: &mut dyn Ledger, volume: &Volume, root: &B256, stripe: &Release) -> Result<()> {
+pub(super) fn require_in_log(ledger: &mut dyn Ledger, volume: &Volume, root: &B256, stripe: &Release) -> Result<()> {
     // The leaf's own hash, the tree's hash of it, and one per level.
     ledger.charge_hashes(1, 80)?;
     ledger.charge_hashes((LOG_DEPTH as u64).saturating_add(1), 64)?;
@@ -68,12 +77,15 @@ fn require_in_log(ledger: &mut dyn Ledger, volume: &Volume, root: &B256, stripe:
     Ok(())
 }
 
-/// The owner may at any time; anyone after the grace.
+/// The owner may at any time; anyone after notice and grace.
 fn require_allowed(ledger: &mut dyn Ledger, territory: u64) -> Result<()> {
     let caller = ledger.caller();
     let account = ledger.call_module(TERRITORIES, &ITerritories::territoryCall { id: territory })?;
-    let is_over = account.paidUntilMs.saturating_add(GRACE_MS) < ledger.block().timestamp_ms;
-    if account.owner != caller && !is_over {
+    if account.owner == caller {
+        return Ok(());
+    }
+    let from = ledger.call_module(TERRITORIES, &ITerritories::releasableFromCall { territory })?;
+    if from == 0 || ledger.block().timestamp_ms <= from {
         return Err(IVolumes::ReleaseNotAllowed { territory, caller }.into());
     }
     Ok(())

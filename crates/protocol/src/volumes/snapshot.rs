@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     BlockFacts, Checked, Error, Ledger, Result,
-    internal::{IBlockHook, IRounds, ISnapshots},
+    internal::{IBlockHook, IMembers, IRounds},
     storage::WORD_BITS,
 };
 use alloy_primitives::B256;
@@ -95,7 +95,7 @@ impl Volumes {
         Ok(())
     }
 
-    pub(super) fn audited(&self, ledger: &mut dyn Ledger, id: u32) -> Result<ISnapshots::auditedReturn> {
+    pub(super) fn audited(&self, ledger: &mut dyn Ledger, id: u32) -> Result<IMembers::auditedReturn> {
         let volume = self.storage.volume(ledger, id)?;
         let round = self.storage.round.get(ledger)?;
         let kept = volume.record.snapshot.get(ledger)?;
@@ -113,7 +113,7 @@ impl Volumes {
             1 => marks.start,
             _ => column_bytes,
         };
-        Ok(ISnapshots::auditedReturn {
+        Ok(IMembers::auditedReturn {
             profile: volume.head.profile,
             policy: volume.head.policy,
             columnBytes: column_bytes,
@@ -123,8 +123,8 @@ impl Volumes {
         })
     }
 
-    pub(super) fn owes(&self, ledger: &mut dyn Ledger, call: ISnapshots::owesCall) -> Result<bool> {
-        let ISnapshots::owesCall { volume, stripe, seat } = call;
+    pub(super) fn owes(&self, ledger: &mut dyn Ledger, call: IMembers::owesCall) -> Result<bool> {
+        let IMembers::owesCall { volume, stripe, seat } = call;
         let volume = self.storage.volume(ledger, volume)?;
         let round = self.storage.round.get(ledger)?;
         let word = u64::from(stripe) / WORD_BITS;
@@ -138,12 +138,8 @@ impl Volumes {
         Ok(!is_released && !is_missing && seat < volume.seats())
     }
 
-    pub(super) fn member(
-        &self,
-        ledger: &mut dyn Ledger,
-        call: ISnapshots::memberCall,
-    ) -> Result<ISnapshots::memberReturn> {
-        let ISnapshots::memberCall { volume: id, seat } = call;
+    pub(super) fn member(&self, ledger: &mut dyn Ledger, call: IMembers::memberCall) -> Result<IMembers::memberReturn> {
+        let IMembers::memberCall { volume: id, seat } = call;
         let volume = self.storage.volume(ledger, id)?;
         let seats = usize::from(volume.seats());
         let lots = volume.record.lots.load(ledger, seats)?;
@@ -151,7 +147,7 @@ impl Volumes {
         let seat = usize::from(seat);
         let found = lots.get(seat).zip(miners.get(seat));
         let (lot, miner) = found.ok_or(IVolumes::UnknownVolume { volume: id })?;
-        Ok(ISnapshots::memberReturn { lot: *lot, miner: *miner })
+        Ok(IMembers::memberReturn { lot: *lot, miner: *miner })
     }
 }
 

@@ -1,6 +1,8 @@
 mod commit;
+mod evidence;
 mod formation;
 mod lease;
+mod members;
 mod release;
 mod rules;
 

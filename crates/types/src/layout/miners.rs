@@ -7,7 +7,7 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
 
-/// `mapping(uint32 miner => Record)`, 6 slots each.
+/// `mapping(uint32 miner => Record)`, 7 slots each.
 pub const RECORDS: U256 = U256::from_limbs([2, 0, 0, 0]);
 /// `mapping(address operator => uint32 miner)`.
 pub const BY_OPERATOR: U256 = U256::from_limbs([4, 0, 0, 0]);
@@ -28,6 +28,10 @@ packed! {
         operator: Address,
         region: FixedBytes<6>,
         retired: bool,
+        /// Takes no new memberships.
+        draining: bool,
+        /// Autonomous system as declared; zero for none.
+        network: u32,
     }
 }
 
@@ -38,12 +42,23 @@ packed! {
         lots: u32,
         /// In no volume.
         free: u32,
-        /// What the pool counts of them; less than `free` while a draw keeps new ones waiting.
+        /// What the pool counts of them; less than `free` while new ones wait, none while it drains.
         weight: u32,
         /// Next free lot to be drawn.
         first: u32,
         /// Last free lot.
         last: u32,
+        /// Columns that it takes over now.
+        rebuilds: u16,
+        /// Of the free ones, those that are too young to be drawn.
+        young: u32,
+    }
+}
+
+impl Tally {
+    /// Free lots that are old enough to be drawn.
+    pub fn ripe(&self) -> u32 {
+        self.free.saturating_sub(self.young)
     }
 }
 

@@ -40,6 +40,12 @@ packed! {
         open_position: u32,
         /// Length of each column.
         column_bytes: u64,
+        /// Full: takes no writes for ever. One that is neither open nor full waits for its repair.
+        full: bool,
+        /// Formed under a policy that earns emission.
+        subsidised: bool,
+        /// One more than the urgency of the queue for repair that it stands in.
+        queued: u8,
     }
 }
 

@@ -61,8 +61,8 @@ impl World {
             }
         }
         let (content, chunk) = (self.content(sample.unit as u32), chunk_of(sample.position));
-        walk.extend_from_slice(&content[chunk as usize * CHUNK_LEN..][..CHUNK_LEN]);
-        walk.extend_from_slice(opening::path(content, chunk).as_flattened());
+        walk.extend_from_slice(&content[chunk as usize * CHUNK_BYTES..][..CHUNK_BYTES]);
+        chunk::path(Hash::Plain, content, chunk).expect("a chunk").iter().for_each(|value| walk.extend(value));
         let path = self.tree().path(sample.unit as usize).expect("a unit of the lot");
         path.iter().for_each(|sibling| walk.extend_from_slice(sibling.as_slice()));
         walk

@@ -129,7 +129,7 @@ fn a_miner_takes_so_many_challenges_a_round() {
 /// The draws behind answers are closed to everyone but the modules they are for.
 #[test]
 fn internal_functions_exist_for_modules_only() {
-    use crate::internal::{IFees, ILotAudits, IRounds, ISnapshots};
+    use crate::internal::{IFees, ILotAudits, IMembers, IRounds};
     use alloy_sol_types::SolCall;
     use types::abi::{IModule::UnknownSelector, TERRITORIES};
     let mut farm = stocked();
@@ -138,7 +138,7 @@ fn internal_functions_exist_for_modules_only() {
         (AUDITS, IRounds::enrolCall { miner: 1, firstLot: 1, lots: 9 }.abi_encode()),
         (AUDITS, IRounds::leaveCall { miner: 1, lots: 1 }.abi_encode()),
         (MINERS, ILotAudits::slashCall { miner: 1, amount: U256::from(1), to: MALLORY }.abi_encode()),
-        (VOLUMES, ISnapshots::owesCall { volume: 1, stripe: 0, seat: 0 }.abi_encode()),
+        (VOLUMES, IMembers::owesCall { volume: 1, stripe: 0, seat: 0 }.abi_encode()),
         (TERRITORIES, IFees::payOutCall { amount: U256::from(1) }.abi_encode()),
     ];
     for (to, input) in inputs {

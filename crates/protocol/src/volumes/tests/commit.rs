@@ -1,5 +1,6 @@
-use crate::{fixture::*, volumes::REBUILD_FEE_DAYS};
+use crate::fixture::*;
 use alloy_primitives::{B256, Bytes, U256};
+use types::spec::REBUILD_FEE_DAYS;
 use types::{
     abi::{BUCKETS, Batch, IBuckets, IMiners, ITerritories, IVolumes, MINERS, Root, RootUpdate, TERRITORIES, VOLUMES},
     segment::segment_id,
@@ -253,8 +254,8 @@ fn slots_are_where_the_specification_says() {
         alloy_primitives::keccak256([key.to_be_bytes::<32>(), base.to_be_bytes::<32>()].concat()).into()
     };
     let n = |number: u64| U256::from(number);
-    // profile, open, policy, stripes, position in the list, column
-    assert_eq!(head, n(1) << 8 | n(1) << 48 | n(64 << 10) << 112);
+    // profile, open, policy, stripes, position in the list, column, full, subsidised
+    assert_eq!(head, n(1) << 8 | n(1) << 48 | n(64 << 10) << 112 | n(1) << 184);
     assert_eq!(at(n(1)), n(1), "volumes");
     assert_eq!(at(entry(n(0), n(2))), n(1), "open volumes of policy 0");
     let leaf = leaf_hash(&net.leaves(1)[0]);

@@ -20,22 +20,21 @@ use types::{
 fn takes_the_step_that_the_state_asks_for() {
     let block = BlockFacts { epoch: 2, view: 500, ..BlockFacts::default() };
     let idle = Draw::default();
-    assert_eq!(plan(&idle, &block, None, 2, 3), Step::Start);
-    assert_eq!(plan(&idle, &block, None, 3, 3), Step::Rest);
-    assert_eq!(plan(&idle, &block, Some((0, 0)), 3, 3), Step::Rest);
+    assert_eq!(plan(&idle, &block, None), Step::Start);
+    assert_eq!(plan(&idle, &block, Some((0, 0))), Step::Start);
 
-    let draw = Draw { epoch: 2, view: 490, policy: 0, pending: true, audit_view: 0 };
-    assert_eq!(plan(&draw, &block, Some((2, 490)), 2, 3), Step::Form);
+    let draw = Draw { epoch: 2, view: 490, pending: true, ..Draw::default() };
+    assert_eq!(plan(&draw, &block, Some((2, 490))), Step::Draw);
     for other in [None, Some((2, 489)), Some((2, 491)), Some((1, 490))] {
-        assert_eq!(plan(&draw, &block, other, 2, 3), Step::Rest);
+        assert_eq!(plan(&draw, &block, other), Step::Rest);
     }
     let late = BlockFacts { view: 490 + DRAW_WAIT_VIEWS_MAX, ..block };
-    assert_eq!(plan(&draw, &late, None, 2, 3), Step::Rest);
+    assert_eq!(plan(&draw, &late, None), Step::Rest);
     let later = BlockFacts { view: late.view + 1, ..block };
-    assert_eq!(plan(&draw, &later, None, 2, 3), Step::Renew);
-    assert_eq!(plan(&draw, &later, Some((2, 490)), 2, 3), Step::Form);
+    assert_eq!(plan(&draw, &later, None), Step::Renew);
+    assert_eq!(plan(&draw, &later, Some((2, 490))), Step::Draw);
     let next_epoch = BlockFacts { epoch: 3, view: 1, ..block };
-    assert_eq!(plan(&draw, &next_epoch, None, 2, 3), Step::Renew);
+    assert_eq!(plan(&draw, &next_epoch, None), Step::Renew);
 }
 
 #[test]
@@ -118,10 +117,11 @@ fn an_unlucky_draw_waits_for_another_beacon() {
     let first = net.target().expect("a draw is pending");
     net.world.block.view = first.1;
     net.block(Some(beacon(first)));
-    let second = net.target().expect("the draw goes on");
+    // Between two draws others have their turn, and everybody may come and go.
+    assert_eq!(net.target(), None);
+    net.block(None);
+    let second = net.target().expect("another draw");
     assert!(second > first);
-    let leaves = net.try_call(net.operators[0], MINERS, &IMiners::retireCall {});
-    let _: IMiners::DrawPending = refusal(leaves);
     assert_eq!(net.events::<IVolumes::DrawStarted>().len(), 2);
     assert_eq!(net.view(VOLUMES, &IVolumes::volumeCountCall {}), 0);
 }
@@ -169,5 +169,5 @@ fn forming_the_widest_volume_fits_a_system_call() {
 fn an_idle_hook_costs_next_to_nothing() {
     let mut net = Net::formed();
     net.block(None);
-    assert!(net.block(None).gas_used < 10_000);
+    assert!(net.block(None).gas_used < 20_000);
 }

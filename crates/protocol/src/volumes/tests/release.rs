@@ -1,4 +1,7 @@
-use crate::{fixture::*, territories::DAY_MS, volumes::GRACE_MS};
+use crate::{
+    fixture::*,
+    territories::{DAY_MS, GRACE_MS, NOTICE_AHEAD_MS},
+};
 use alloy_primitives::{B256, U256};
 use types::abi::{ITerritories, IVolumes, Release, TERRITORIES, VOLUMES};
 
@@ -62,7 +65,22 @@ fn quota_released_early_comes_back_after_the_term() {
 fn strangers_may_only_after_the_grace() {
     let (mut net, territory) = net();
     let stripes = vec![net.release_of(1, 0)];
-    let over = net.account(territory).paidUntilMs + GRACE_MS;
+    let end = net.account(territory).paidUntilMs;
+    let notice = ITerritories::giveNoticeCall { territory };
+    let early: ITerritories::NoticeTooEarly = refusal(net.try_call(BOB, TERRITORIES, &notice));
+    assert_eq!(early.fromMs, end - NOTICE_AHEAD_MS);
+    net.world.block.timestamp_ms = end + 2 * GRACE_MS;
+    let unnoticed = net.try_call(BOB, VOLUMES, &release(stripes.clone()));
+    let _: IVolumes::ReleaseNotAllowed = refusal(unnoticed);
+    let over = net.world.block.timestamp_ms + GRACE_MS;
+    net.call(BOB, TERRITORIES, &notice);
+    assert_eq!(
+        net.events::<ITerritories::Expiring>(),
+        [ITerritories::Expiring { territory, paidUntilMs: end, releasableFromMs: over }]
+    );
+    assert_eq!(net.view(TERRITORIES, &ITerritories::releasableFromCall { territory }), over);
+    let again: ITerritories::NoticeGiven = refusal(net.try_call(BOB, TERRITORIES, &notice));
+    assert_eq!(again.releasableFromMs, over);
     for time in [net.world.block.timestamp_ms, over] {
         net.world.block.timestamp_ms = time;
         let error = net.try_call(BOB, VOLUMES, &release(stripes.clone()));
@@ -74,6 +92,22 @@ fn strangers_may_only_after_the_grace() {
     net.call(BOB, VOLUMES, &release(stripes));
     assert_eq!(net.world.balance(BOB), funds + net.spec.stripe_deposit);
     assert_eq!(net.account(territory).bytesUsed, 4 * STRIPE);
+}
+
+/// Notice before the end starts no grace before the end; an extension makes the notice void.
+#[test]
+fn the_grace_runs_from_the_end_of_what_was_paid() {
+    let (mut net, territory) = net();
+    let stripes = vec![net.release_of(1, 0)];
+    let end = net.account(territory).paidUntilMs;
+    net.world.block.timestamp_ms = end - NOTICE_AHEAD_MS;
+    net.call(BOB, TERRITORIES, &ITerritories::giveNoticeCall { territory });
+    assert_eq!(net.view(TERRITORIES, &ITerritories::releasableFromCall { territory }), end + GRACE_MS);
+    let extend = ITerritories::extendCall { territory, daysCount: 1 };
+    net.pay(ALICE, TERRITORIES, U256::from(FUNDS / 4), &extend);
+    assert_eq!(net.view(TERRITORIES, &ITerritories::releasableFromCall { territory }), 0);
+    net.world.block.timestamp_ms = end + 10 * GRACE_MS;
+    let _: IVolumes::ReleaseNotAllowed = refusal(net.try_call(BOB, VOLUMES, &release(stripes)));
 }
 
 #[test]
