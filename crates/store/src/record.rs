@@ -66,6 +66,11 @@ impl FragmentRecord {
         self.profile.fragment_bytes(self.length)
     }
 
+    /// Its file, by which tests spoil it.
+    pub fn file(&self) -> FileId {
+        self.file
+    }
+
     /// The proof that the fragment is the segment's.
     pub fn proof(&self) -> FragmentProof {
         FragmentProof { index: self.seat, root: self.root, path: self.path.clone() }

@@ -3,6 +3,7 @@
 use alloy_primitives::FixedBytes;
 use alloy_sol_types::{ContractError, SolInterface};
 use types::abi::{
+    IAudits::{self, IAuditsErrors as Audits},
     IBuckets::{self, IBucketsErrors as Buckets},
     IMiners::{self, IMinersErrors as Miners},
     IModule::{self, IModuleErrors as Module},
@@ -30,6 +31,9 @@ pub fn explain(data: &[u8]) -> String {
     }
     if let Ok(error) = Policies::abi_decode(data) {
         return policies(error);
+    }
+    if let Ok(error) = Audits::abi_decode(data) {
+        return audits(error);
     }
     if let Ok(error) = Module::abi_decode(data) {
         return module(error);
@@ -176,6 +180,34 @@ fn miners(error: Miners) -> String {
         Miners::MinerRetired(MinerRetired { miner }) => format!("miner {miner} is retired"),
         Miners::DrawPending(DrawPending {}) => "a draw is under way: try again after the next blocks".into(),
         Miners::DrainingUnchanged(DrainingUnchanged { miner }) => format!("miner {miner} is in that state already"),
+        Miners::RoundPending(_) => "an audit round may still ask for these lots: try again when it is over".into(),
+    }
+}
+
+fn audits(error: Audits) -> String {
+    use IAudits::*;
+    match error {
+        Audits::NoRounds(_) => "this chain has no audits".into(),
+        Audits::WrongStage(WrongStage { round, stage }) => {
+            format!("round {round} is at stage {stage}: too late, or too early")
+        }
+        Audits::NotAudited(NotAudited { miner: 0 }) => "the account has no miner".into(),
+        Audits::NotAudited(NotAudited { miner }) => format!("miner {miner} had no lots when the round opened"),
+        Audits::AlreadyCommitted(AlreadyCommitted { round }) => format!("round {round} was committed to before"),
+        Audits::InvalidLoss(_) => "too many entries are declared lost, or they are out of order".into(),
+        Audits::UnknownSample(UnknownSample { sample }) => format!("sample {sample} asks nobody for anything"),
+        Audits::AlreadyOpened(AlreadyOpened { sample }) => format!("sample {sample} was opened before"),
+        Audits::NotCommitted(NotCommitted { miner }) => format!("miner {miner} has not committed in this round"),
+        Audits::InvalidOpening(InvalidOpening { reason }) => format!("the opening is invalid: {reason}"),
+        Audits::NotLotsOperator(NotLotsOperator { lot }) => format!("lot {lot} is no live lot of the account's miner"),
+        Audits::AlreadyPlotted(AlreadyPlotted { lot }) => format!("lot {lot} has an idle root already"),
+        Audits::InvalidPlot(_) => "idle roots are missing, zero, or too many at once".into(),
+        Audits::InvalidChallenge(_) => "the stripe is not owed there, or its holder has too many challenges".into(),
+        Audits::UnknownChallenge(UnknownChallenge { challenge }) => format!("challenge {challenge} is not open"),
+        Audits::ChallengePending(ChallengePending { challenge }) => {
+            format!("challenge {challenge} may still be answered: try again after its round")
+        }
+        Audits::Underpaid(Underpaid { due, paid }) => format!("{due} wei are due, {paid} were sent"),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{FRAGMENT_BYTES, Net, Segment, storage};
+use crate::fixture::{DEADLINE, FRAGMENT_BYTES, Net, Segment, storage};
 use alloy_sol_types::SolEvent;
 use client::chain::LogFilter;
 use std::time::Duration;
@@ -11,11 +11,15 @@ const OTHERS: [usize; 7] = [1, 2, 3, 4, 5, 6, 7];
 /// More than passes between two looks of a miner.
 const A_LOOK: Duration = Duration::from_millis(2 * LOOK_MS);
 
+/// Time between blocks when a stage is waited for.
+const STEP: Duration = Duration::from_secs(1);
+
 /// Every slot is asked for, half of them whole.
 fn rules() -> AuditSpec {
     AuditSpec { light_divisor: 1, deep_divisor: 2, samples: 256, ..AuditSpec::devnet() }
 }
 
+/// A network in its first round, which opened when the first miner had pledged.
 async fn net() -> Net {
     let mut net = Net::with(StorageSpec { audits: Some(rules()), ..storage() }).await;
     net.lease(1, 20 * FRAGMENT_BYTES, DAY_MS / 2).await;
@@ -57,13 +61,14 @@ async fn wait_for<E: SolEvent>(net: &Net, count: usize) -> Vec<E> {
         if logs.len() >= count {
             return logs;
         }
-        net.chain.wait_above(height).await.expect("a block");
+        let block = tokio::time::timeout(DEADLINE, net.chain.wait_above(height)).await;
+        block.unwrap_or_else(|_| panic!("{} of {count} {}", logs.len(), E::SIGNATURE)).expect("answers");
     }
 }
 
 /// Round `number` up to its commitments by all but `absent` miners.
 async fn commit_round(net: &mut Net, number: u64, absent: usize) {
-    go_to(net, number, Stage::Commit, Duration::from_secs(5)).await;
+    go_to(net, number, Stage::Commit, STEP).await;
     net.chain.skip(A_LOOK);
     let before: usize = logs::<IAudits::Committed>(net).await.iter().filter(|log| log.round < number).count();
     wait_for::<IAudits::Committed>(net, before + 8 - absent).await;
@@ -80,12 +85,12 @@ async fn asking(net: &Net) -> usize {
 
 /// Round `number` from its commitments to its end; returns what was opened.
 async fn finish_round(net: &mut Net, number: u64, lost: usize) -> usize {
-    go_to(net, number, Stage::Open, Duration::from_secs(5)).await;
+    go_to(net, number, Stage::Open, STEP).await;
     let asked = asking(net).await;
     let before = logs::<IAudits::Opened>(net).await.iter().filter(|log| log.round < number).count();
     net.chain.skip(A_LOOK);
     wait_for::<IAudits::Opened>(net, before + asked - lost).await;
-    go_to(net, number, Stage::Rest, Duration::from_secs(5)).await;
+    go_to(net, number, Stage::Rest, STEP).await;
     asked - lost
 }
 
@@ -98,12 +103,13 @@ async fn miners_answer_whatever_a_round_asks() {
     // Two that one seat has not signed, and one that is gone.
     net.put(1, 3, &Segment::new(3), &OTHERS).await;
     net.release(1, 1).await;
-    commit_round(&mut net, 1, 0).await;
-    let opened = finish_round(&mut net, 1, 0).await;
+    commit_round(&mut net, 2, 0).await;
+    let opened = finish_round(&mut net, 2, 0).await;
     assert!(opened > 10, "{opened} samples hit something");
     assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
     let closed = logs::<IAudits::RoundClosed>(&net).await;
-    assert_eq!((closed.len(), closed[0].answered as usize), (1, opened));
+    let closed = closed.iter().find(|round| round.round == 2).expect("it is over");
+    assert_eq!(closed.answered as usize, opened);
     for miner in 1..=8 {
         assert_eq!(standing(&net, miner).await.faults, 0);
     }
@@ -114,11 +120,11 @@ async fn what_is_released_during_a_round_is_shown_and_then_goes() {
     let mut net = net().await;
     let segment = Segment::new(0);
     net.put(1, 0, &segment, &ALL).await;
-    commit_round(&mut net, 1, 0).await;
+    commit_round(&mut net, 2, 0).await;
     // Now nobody owes it to its owner any more, but all owe it to the round.
     net.release(1, 0).await;
     net.advance(200).await;
-    let opened = finish_round(&mut net, 1, 0).await;
+    let opened = finish_round(&mut net, 2, 0).await;
     assert!(opened > 0);
     assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
     net.advance(20).await;
@@ -127,8 +133,8 @@ async fn what_is_released_during_a_round_is_shown_and_then_goes() {
     let key = FragmentKey { segment: segment.id, volume: 1 };
     assert_eq!(disk.record(key).await.expect("reads"), None, "the round is over");
     // The next one asks for zeros in its place.
-    commit_round(&mut net, 2, 0).await;
-    finish_round(&mut net, 2, 0).await;
+    commit_round(&mut net, 3, 0).await;
+    finish_round(&mut net, 3, 0).await;
     assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
 }
 
@@ -136,11 +142,11 @@ async fn what_is_released_during_a_round_is_shown_and_then_goes() {
 async fn a_round_is_answered_across_a_crash() {
     let mut net = net().await;
     net.put(1, 0, &Segment::new(0), &ALL).await;
-    commit_round(&mut net, 1, 0).await;
+    commit_round(&mut net, 2, 0).await;
     for miner in 0..8 {
         net.crash(miner, miner as u64).await;
     }
-    assert!(finish_round(&mut net, 1, 0).await > 0);
+    assert!(finish_round(&mut net, 2, 0).await > 0);
     assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
 }
 
@@ -154,11 +160,11 @@ async fn rotten_bytes_are_found_and_fined() {
     let store = crate::fixture::open(&net.disks[rotten].after_crash(1));
     for number in 0..4 {
         let key = FragmentKey { segment: Segment::new(number).id, volume: 1 };
-        let file = store.record(key).await.expect("reads").expect("is here").file;
+        let file = store.record(key).await.expect("reads").expect("is here").file();
         (0..FRAGMENT_BYTES as usize).step_by(1024).for_each(|at| net.disks[rotten].rot(file, at));
     }
-    commit_round(&mut net, 1, 0).await;
-    go_to(&mut net, 1, Stage::Open, Duration::from_secs(5)).await;
+    commit_round(&mut net, 2, 0).await;
+    go_to(&mut net, 2, Stage::Open, STEP).await;
     let calls: Vec<_> = (0..round(&net).await.samples).map(|number| IAudits::sampleCall { number }).collect();
     let samples = Network(&*net.chain).read_many(AUDITS, &calls).await.expect("answers");
     let of_rotten = samples.iter().filter(|sample| sample.miner == rotten as u32 + 1).count();
@@ -166,7 +172,7 @@ async fn rotten_bytes_are_found_and_fined() {
     assert!(of_rotten > 0);
     net.chain.skip(A_LOOK);
     wait_for::<IAudits::Opened>(&net, asked - of_rotten).await;
-    go_to(&mut net, 1, Stage::Rest, Duration::from_secs(5)).await;
+    go_to(&mut net, 2, Stage::Rest, STEP).await;
     let faults = logs::<IAudits::Faulted>(&net).await;
     assert_eq!(faults.len(), of_rotten);
     assert!(faults.iter().all(|fault| fault.miner == rotten as u32 + 1 && fault.fine > U256::ZERO));
