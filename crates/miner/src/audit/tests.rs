@@ -127,15 +127,15 @@ async fn what_is_released_during_a_round_is_shown_and_then_goes() {
     let opened = finish_round(&mut net, 2, 0).await;
     assert!(opened > 0);
     assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
-    net.advance(20).await;
-    let to = net.member(1, 0).await;
-    let disk = crate::fixture::open(&net.disks[to].after_crash(1));
-    let key = FragmentKey { segment: segment.id, volume: 1 };
-    assert_eq!(disk.record(key).await.expect("reads"), None, "the round is over");
     // The next one asks for zeros in its place.
     commit_round(&mut net, 3, 0).await;
     finish_round(&mut net, 3, 0).await;
     assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
+    net.advance(20).await;
+    let to = net.member(1, 0).await;
+    let disk = crate::fixture::open(&net.disks[to].after_crash(1));
+    let key = FragmentKey { segment: segment.id, volume: 1 };
+    assert_eq!(disk.record(key).await.expect("reads"), None, "rounds ask for it no more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
