@@ -133,6 +133,9 @@ pub struct DevnetArgs {
     /// Storage miners of a new network: none, or at least 8
     #[arg(long, value_name = "COUNT")]
     pub miners: Option<u32>,
+    /// Time between two audit rounds of a new network, 12 s at least [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(12..=86_400))]
+    pub audit_round: Option<u32>,
     /// Delete what DIR holds and start a new network
     #[arg(long)]
     pub fresh: bool,
@@ -330,6 +333,8 @@ pub enum NetworkCommand {
     Volumes,
     /// List storage miners
     Miners,
+    /// Show the present audit round, and how miners stand: rounds answered, faults, earnings
+    Audits,
 }
 
 /// The arguments with `--devnet` completed: before a noun it stands alone, as in `cess --devnet network status`.

@@ -28,6 +28,8 @@ use tokio::sync::watch;
 
 /// Validators and miners of a devnet unless asked otherwise.
 const VALIDATORS: u32 = 4;
+/// Time between two audit rounds of a new network, if none is asked for.
+const AUDIT_ROUND_S: u32 = 60;
 const MINERS: u32 = 12;
 /// Most roles of a kind: a machine has only so many ports.
 const ROLES_MAX: u32 = 256;
@@ -90,13 +92,14 @@ fn prepare(folder: &Folder, arguments: &DevnetArgs) -> Result<Description> {
         check_size(&description, Kind::Miner, arguments.miners)?;
         return Ok(description);
     }
+    let audit_round_s = arguments.audit_round.unwrap_or(AUDIT_ROUND_S);
     let validators = size(arguments.validators.unwrap_or(VALIDATORS), 1)?;
     let miners = arguments.miners.unwrap_or(MINERS);
     let members = u32::from(types::spec::StorageSpec::devnet().profile.total());
     ensure!(miners == 0 || miners >= members, "{miners} miners form no volume: that takes {members} (or none at all)");
     // What an interrupted attempt has left is no network.
     folder.clear()?;
-    genesis::create(folder, Size { validators, miners: size(miners, 0)? })
+    genesis::create(folder, Size { validators, miners: size(miners, 0)?, audit_round_s })
 }
 
 fn size(count: u32, min: u32) -> Result<u16> {

@@ -1,5 +1,6 @@
 //! Look at the network: `cess network`.
 
+mod audits;
 mod members;
 
 use crate::{
@@ -44,7 +45,7 @@ struct MinerView {
     lots_free: u32,
     /// Bytes it has to hold.
     used: u64,
-    /// Faults on its account; the chain books none before there are audits.
+    /// Faults that audits found; none on a chain without them.
     faults: u32,
     retired: bool,
 }
@@ -78,6 +79,7 @@ pub async fn run(command: NetworkCommand, session: &Session) -> Result<()> {
         NetworkCommand::Status => status(session).await,
         NetworkCommand::Volumes => volumes(session).await,
         NetworkCommand::Miners => miners(session).await,
+        NetworkCommand::Audits => audits::run(session).await,
     }
 }
 
@@ -116,21 +118,24 @@ async fn miners(session: &Session) -> Result<()> {
             *used.entry(miner).or_default() += volume.columnBytes;
         }
     }
-    let views: Vec<MinerView> = members.all().map(|member| miner_view(member, &used)).collect();
+    let standings = audits::standings(session, &members).await?.unwrap_or_default();
+    let faults = standings.iter().map(|standing| standing.faults).chain(std::iter::repeat(0));
+    let views: Vec<MinerView> =
+        members.all().zip(faults).map(|(member, faults)| miner_view(member, &used, faults)).collect();
     if session.json() {
         return print::json(&views);
     }
-    let mut table = Table::new(["miner", "region", "lots", "free", "used", "endpoint"]);
+    let mut table = Table::new(["miner", "region", "lots", "free", "used", "faults", "endpoint"]);
     for view in views {
         let endpoint = view.endpoint.unwrap_or_else(|| "unknown".into());
         let lots = [view.lots.to_string(), view.lots_free.to_string()];
         let [all, free] = lots;
-        table.row([view.name, view.region, all, free, format_bytes(view.used), endpoint]);
+        table.row([view.name, view.region, all, free, format_bytes(view.used), view.faults.to_string(), endpoint]);
     }
     table.print()
 }
 
-fn miner_view(member: &Member, used: &BTreeMap<u32, u64>) -> MinerView {
+fn miner_view(member: &Member, used: &BTreeMap<u32, u64>, faults: u32) -> MinerView {
     let record = &member.record;
     let region = record.region.as_slice();
     let end = region.iter().position(|byte| *byte == 0).unwrap_or(region.len());
@@ -143,7 +148,7 @@ fn miner_view(member: &Member, used: &BTreeMap<u32, u64>) -> MinerView {
         lots: record.lots,
         lots_free: record.lotsFree,
         used: used.get(&member.id).copied().unwrap_or_default(),
-        faults: 0,
+        faults,
         retired: record.retired,
     }
 }

@@ -132,6 +132,7 @@ impl Auditor {
         match round.stage {
             Stage::Commit => self.commit(&round).await?,
             Stage::Open => self.open(&round).await?,
+            Stage::Rest => self.claim().await?,
             _ => {}
         }
         self.done = stage;
@@ -177,6 +178,16 @@ impl Auditor {
             .into_iter()
             .find(|result| matches!(result, Err(AuditError::Send(_) | AuditError::Chain(_))))
             .unwrap_or(Ok(()))
+    }
+
+    /// Takes what was earned and has vested.
+    async fn claim(&self) -> Result<(), AuditError> {
+        let amount = self.standing().await?.claimable;
+        if !amount.is_zero() {
+            self.sender.call(AUDITS, U256::ZERO, &IAudits::claimCall {}).await?;
+            tracing::info!(%amount, "claimed what was earned, in wei");
+        }
+        Ok(())
     }
 
     async fn open_sample(&self, answer: Arc<Answer>, number: u32, sample: IAudits::Sample) -> Result<(), AuditError> {

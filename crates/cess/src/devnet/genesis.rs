@@ -25,7 +25,7 @@ use std::{
 };
 use types::{
     ChainSpec,
-    spec::{Allocation, StorageSpec, ValidatorSpec},
+    spec::{Allocation, AuditSpec, StorageSpec, ValidatorSpec},
 };
 
 /// EIP-155 chain id of every devnet: 0xce55.
@@ -39,13 +39,15 @@ const LOTS: u32 = 16;
 /// Regions that miners declare in turn.
 const REGIONS: [&str; 4] = ["DE", "FR", "US", "JP"];
 
-/// How many roles a devnet has.
+/// How large a devnet is, and how often its miners are audited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Validators.
     pub validators: u16,
     /// Storage miners.
     pub miners: u16,
+    /// Time between two audit rounds.
+    pub audit_round_s: u32,
 }
 
 impl Size {
@@ -103,7 +105,10 @@ fn specification(size: Size, first: u16, dealt: &Dealt) -> ChainSpec {
         timestamp_step_max_ms: 7 * 24 * 3_600_000,
         gas_limit: 60_000_000,
         base_fee_min: 1_000_000_000,
-        storage: StorageSpec::devnet(),
+        storage: StorageSpec {
+            audits: Some(AuditSpec::devnet_with(u64::from(size.audit_round_s) * 1_000)),
+            ..StorageSpec::devnet()
+        },
         validators: validators.collect(),
         sharing: dealt.sharing.clone(),
         alloc: developers.chain(operators).map(fund).collect(),

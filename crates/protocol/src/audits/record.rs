@@ -5,8 +5,8 @@ use crate::{
     storage::{Bitmap, Mapping, Slot, U32Array},
 };
 use alloy_primitives::{Address, B256, U256};
-use types::{abi::DECLARED_MAX, packed};
 pub use types::layout::audits::{Clock, Sampled, Stage};
+use types::{abi::DECLARED_MAX, packed};
 
 packed! {
     /// The view whose seed is awaited.
