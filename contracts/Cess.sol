@@ -186,6 +186,8 @@ interface IMiners {
     /// Takes free lots out and returns their collateral; no new lot of this miner is drawn.
     /// Reverts with `DrawPending` while volumes are being formed.
     function retire() external;
+    /// Pays collateral of lots that left during an audit round, once that is over. Reverts with `RoundPending` before.
+    function withdraw() external returns (uint256 amount);
     function miner(uint32 id) external view returns (Miner memory);
     function minerOf(address operator) external view returns (uint32 id);
     function minerCount() external view returns (uint32);
@@ -199,12 +201,18 @@ interface IMiners {
         bool draining;        // takes no new memberships
         uint16 rebuilds;      // columns that it takes over now
         address patron;       // whose private policies may name it
+        uint256 parting;      // collateral of lots that left during an audit round, for `withdraw`
+        uint64 partingRound;  // the round that has to be over before
     }
 
     event Placed(uint32 indexed miner, bytes6 region, uint32 network);
     event DrainingChanged(uint32 indexed miner, bool draining);
     event PatronChanged(uint32 indexed miner, address patron);
+    /// What is returned is paid at once, or by `withdraw` where an audit round holds the miner.
     event LotLeft(uint32 indexed miner, uint32 indexed lot, uint256 forfeited, uint256 returned);
+    event Withdrawn(uint32 indexed miner, uint256 amount);
+
+    error NothingToWithdraw(uint32 miner);
 
     /// Registers as `register`, and says in which network (ASN) the miner is.
     function registerIn(
@@ -481,6 +489,7 @@ interface IAudits {
         uint8 watchedRounds;  // to be answered with additional samples
         uint256 vesting;
         uint256 claimable;    // paid by `claim`
+        uint16 missedRounds;  // in a row; at `silent_rounds` its seats may be declared lost
     }
 
     struct Sample {
@@ -501,6 +510,8 @@ interface IAudits {
         bytes32 stripesRoot;
         uint64 freshFrom;     // what lies in the column from here on was committed lately
         bytes32 idleRoot;     // 0: no idle content is owed
+        uint64 gapFrom;       // a newcomer owes no stripe that touches [gapFrom, gapTo): they read as zeros
+        uint64 gapTo;
     }
 
     struct Challenge {
@@ -546,6 +557,7 @@ interface IAudits {
     error InvalidChallenge();
     error UnknownChallenge(uint64 challenge);
     error ChallengePending(uint64 challenge);
+    error NotSilent(uint32 lot, uint16 missedRounds);
     error Underpaid(uint256 due, uint256 paid);
 
     /// Names the idle roots of consecutive lots, at most 64, each once and for good. They count from the next round on.
@@ -557,6 +569,8 @@ interface IAudits {
     function open(uint64 round, uint32 sample, bytes calldata opening) external;
     /// Books the rounds that a miner missed. Anyone may call it.
     function report(uint32 miner) external;
+    /// Books them, and declares the seat of one of its lots lost if it missed `silent_rounds` in a row. Anyone may call it.
+    function reportSilent(uint32 lot) external;
     /// Pays what the caller's miner earned and may have by now.
     function claim() external returns (uint256 amount);
     /// Adds to what emission is paid from.

@@ -101,6 +101,8 @@ pub enum Shown {
     Stripe(u32, StripeLeaf),
     /// The chunk is zeros because the seat does not owe this stripe.
     NotOwed(u32),
+    /// The chunk is zeros because the seat's newcomer has not taken this stripe over yet.
+    Absent,
     /// The chunk lies above the column's end.
     Unfilled,
     /// The lot holds idle content.
@@ -205,9 +207,10 @@ impl Content {
             (Owed::Service(service), Self::Unfilled) if position >= service.column_bytes => Ok(Shown::Unfilled),
             (Owed::Service(service), Self::NotOwed(stripe)) => {
                 stripe.verify(&service, position)?;
-                Ok(Shown::NotOwed(stripe.index))
+                let is_absent = service.is_absent(&stripe.leaf);
+                Ok(if is_absent { Shown::Absent } else { Shown::NotOwed(stripe.index) })
             }
-            (Owed::Service(service), Self::Stripe(stripe, fragment)) => {
+            (Owed::Service(service), Self::Stripe(stripe, fragment)) if !service.is_absent(&stripe.leaf) => {
                 stripe.verify(&service, position)?;
                 fragment.verify(&service, &stripe.leaf, position)?;
                 Ok(Shown::Stripe(stripe.index, stripe.leaf))

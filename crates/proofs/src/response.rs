@@ -9,7 +9,7 @@
 //! ```
 //! A slot's bytes are those that lie there by the rules, whatever fragments they belong to:
 //! - the slot begins below the column's length at beacon A: the column's bytes, where what was released or was never owed
-//!   by this seat, and everything above the column's length, reads as zeros;
+//!   by this seat, what a newcomer has not taken over yet, and everything above the column's length, reads as zeros;
 //! - otherwise, and the lot has an idle root: the slot's idle content;
 //! - otherwise nothing is owed.
 
@@ -45,6 +45,18 @@ pub struct Service {
     pub stripes_root: B256,
     /// What lies in the column from here on was committed lately.
     pub fresh_from: u64,
+    /// Where the part of the column begins that a newcomer has not taken over yet.
+    pub gap_from: u64,
+    /// Where that part ends; no later than it begins where nothing is missing.
+    pub gap_to: u64,
+}
+
+impl Service {
+    /// Whether a stripe is, or touches, what a newcomer has not taken over yet: it owes nothing of it.
+    pub fn is_absent(&self, leaf: &StripeLeaf) -> bool {
+        let end = leaf.offset.saturating_add(leaf.fragment_bytes);
+        self.gap_from < self.gap_to && leaf.offset < self.gap_to && end > self.gap_from
+    }
 }
 
 /// What one slot owes.

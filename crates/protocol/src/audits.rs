@@ -11,6 +11,7 @@ mod challenges;
 mod clock;
 mod commitments;
 mod lane;
+mod losses;
 mod lots;
 mod openings;
 mod record;
@@ -57,6 +58,7 @@ impl Module for Audits {
                     Internal::beginRound(call) => mutate(ledger, call, |ledger, call| self.begin_round(ledger, call)),
                     Internal::enrol(call) => mutate(ledger, call, |ledger, call| self.enrol(ledger, call)),
                     Internal::leave(call) => mutate(ledger, call, |ledger, call| self.leave(ledger, call)),
+                    Internal::closed(call) => view(ledger, call, |ledger, _| self.closed(ledger)),
                 };
             }
         }
@@ -65,6 +67,7 @@ impl Module for Audits {
             Calls::commit(call) => mutate(ledger, call, |ledger, call| self.commit(ledger, call)),
             Calls::open(call) => mutate(ledger, call, |ledger, call| self.open(ledger, call)),
             Calls::report(call) => mutate(ledger, call, |ledger, call| self.report(ledger, call.miner)),
+            Calls::reportSilent(call) => mutate(ledger, call, |ledger, call| self.report_silent(ledger, call.lot)),
             Calls::claim(call) => mutate(ledger, call, |ledger, _| self.claim(ledger)),
             Calls::fund(call) => payable(ledger, call, |ledger, _| self.fund(ledger)),
             Calls::challenge(call) => payable(ledger, call, |ledger, call| self.challenge(ledger, call)),

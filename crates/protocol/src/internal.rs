@@ -101,14 +101,18 @@ alloy_sol_types::sol! {
         function beginRound(uint64 epoch, uint64 view, bytes seed) external returns (uint64 target, uint64 round);
         /// Numbers new lots of a miner. For `Miners`.
         function enrol(uint32 miner, uint32 firstLot, uint32 lots) external;
-        /// Takes free lots of a miner out, unless a round holds it. For `Miners`.
-        function leave(uint32 miner, uint32 lots) external;
+        /// Takes lots of a miner out, and says which round holds them still; zero if none does. For `Miners`.
+        function leave(uint32 miner, uint32 lots) external returns (uint64 held);
+        /// The last round that is over, with all its verdicts. For `Miners`.
+        function closed() external view returns (uint64 round);
     }
 
     /// What `Audits` asks of `Miners`.
     interface ILotAudits {
-        /// Where a lot is; `live` while it is not withdrawn.
-        function whereabouts(uint32 lot) external view returns (uint32 miner, uint32 volume, uint16 seat, bool live);
+        /// Where a lot is, or was before it left; `live` while it is not withdrawn, and until the end of `round` if that
+        /// one holds it.
+        function whereabouts(uint32 lot, uint64 round) external view
+            returns (uint32 miner, uint32 volume, uint16 seat, bool live);
         /// Who a miner is and what it has at stake.
         function stake(uint32 miner) external view
             returns (address operator, uint32 lots, uint32 lotsFree, uint256 collateral);
@@ -118,15 +122,20 @@ alloy_sol_types::sol! {
 
     /// What `Audits` asks of `Volumes`: what was owed at beacon A, and that a member is lost.
     interface IMembers {
-        /// A volume.
-        function audited(uint32 volume) external view returns (uint8 profile, uint32 policy, uint64 columnBytes,
-            uint32 stripeCount, bytes32 stripesRoot, uint64 freshFrom);
+        /// What a lot answered for at a seat: `tenure` is 0 for nothing yet, 1 for the column without [`gapFrom`,
+        /// `gapTo`), 2 for nothing any more, its idle content neither.
+        function audited(uint32 volume, uint16 seat, uint32 lot) external view returns (uint8 tenure, uint64 gapFrom,
+            uint64 gapTo, uint8 profile, bool subsidised, uint64 columnBytes, uint32 stripeCount, bytes32 stripesRoot,
+            uint64 freshFrom);
         /// Whether a seat owed a stripe that the log had.
         function owes(uint32 volume, uint32 stripe, uint16 seat) external view returns (bool);
         /// Who holds a seat now.
         function member(uint32 volume, uint16 seat) external view returns (uint32 lot, uint32 miner);
-        /// Declares that a seat's holder has lost its column, or answers no more (reasons of `IVolumes.Seat`).
-        function declareLost(uint32 volume, uint16 seat, uint8 reason) external;
+        /// Declares that the holder of a seat, if it is still this lot, has lost its column or answers no more (reasons of
+        /// `IVolumes.Seat`); if `onTrialOnly`, only of a newcomer whose rebuild is not settled. Says whether that changed
+        /// anything.
+        function declareLost(uint32 volume, uint16 seat, uint32 lot, uint8 reason, bool onTrialOnly)
+            external returns (bool done);
     }
 
     /// What `Audits` asks of `Territories`.

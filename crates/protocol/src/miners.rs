@@ -6,15 +6,13 @@ mod placement;
 mod pool;
 mod record;
 mod region;
+mod stake;
 mod tree;
 
 use crate::{
     Checked, Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
-    internal::{
-        ILotAudits::{self, ILotAuditsCalls as Asked},
-        IRounds,
-    },
+    internal::{ILotAudits::ILotAuditsCalls as Asked, IRounds},
     layout,
     storage::{Layout, Mapping, Ring, Slot},
 };
@@ -85,7 +83,7 @@ impl Module for Miners {
         }
         if let Some(call) = decode_internal(ledger, input, AUDITS)? {
             return match call {
-                Asked::whereabouts(call) => view(ledger, call, |ledger, call| self.whereabouts(ledger, call.lot)),
+                Asked::whereabouts(call) => view(ledger, call, |ledger, call| self.whereabouts(ledger, &call)),
                 Asked::stake(call) => view(ledger, call, |ledger, call| self.stake(ledger, call.miner)),
                 Asked::slash(call) => mutate(ledger, call, |ledger, call| self.slash(ledger, call)),
             };
@@ -104,6 +102,7 @@ impl Module for Miners {
             Calls::setEndpoint(call) => mutate(ledger, call, |ledger, call| self.set_endpoint(ledger, call)),
             Calls::pledge(call) => payable(ledger, call, |ledger, call| self.pledge(ledger, call.lots)),
             Calls::retire(call) => mutate(ledger, call, |ledger, _| self.retire(ledger)),
+            Calls::withdraw(call) => mutate(ledger, call, |ledger, _| self.withdraw(ledger)),
             Calls::miner(call) => view(ledger, call, |ledger, call| self.miner(ledger, call.id)),
             Calls::minerOf(call) => view(ledger, call, |ledger, call| self.miner_of(ledger, call.operator)),
             Calls::minerCount(call) => view(ledger, call, |ledger, _| Ok(self.storage.miner_count.get(ledger)?)),
@@ -242,8 +241,8 @@ impl Miners {
         }
         let tally = record.tally.get(ledger)?;
         self.storage.pool.require_thawed(ledger)?;
-        if self.is_audited {
-            ledger.call_module(AUDITS, &IRounds::leaveCall { miner, lots: tally.free })?;
+        if self.leave_rounds(ledger, miner, tally.free)? != 0 {
+            return Err(IMiners::RoundPending {}.into());
         }
         self.reweigh(ledger, miner, &record, tally.weight, 0)?;
         record.identity.set(ledger, Identity { retired: true, ..identity })?;
@@ -288,41 +287,14 @@ impl Miners {
             return Err(IMiners::UnknownLot { lot: id }.into());
         }
         let retired = self.known(ledger, lot.miner)?.identity.get(ledger)?.retired;
-        let state = match (lot.volume, retired || lot.gone) {
+        // A lot that has gone still knows its last seat.
+        let (volume, seat) = if lot.gone { (0, 0) } else { (lot.volume, lot.seat) };
+        let state = match (volume, retired || lot.gone) {
             (0, false) => LotState::Free,
             (0, true) => LotState::Withdrawn,
             _ => LotState::Member,
         };
-        Ok(IMiners::lotReturn { miner: lot.miner, state: state as u8, volume: lot.volume, seat: lot.seat })
-    }
-
-    fn whereabouts(&self, ledger: &mut dyn Ledger, id: u32) -> Result<ILotAudits::whereaboutsReturn> {
-        let Lot { miner, volume, seat, .. } = self.storage.lots.at(ledger, &id)?.get(ledger)?;
-        if miner == 0 {
-            return Err(IMiners::UnknownLot { lot: id }.into());
-        }
-        let retired = self.known(ledger, miner)?.identity.get(ledger)?.retired;
-        Ok(ILotAudits::whereaboutsReturn { miner, volume, seat, live: volume != 0 || !retired })
-    }
-
-    fn stake(&self, ledger: &mut dyn Ledger, miner: u32) -> Result<ILotAudits::stakeReturn> {
-        let record = self.known(ledger, miner)?;
-        let tally = record.tally.get(ledger)?;
-        Ok(ILotAudits::stakeReturn {
-            operator: record.identity.get(ledger)?.operator,
-            lots: tally.lots,
-            lotsFree: tally.free,
-            collateral: record.collateral.get(ledger)?,
-        })
-    }
-
-    fn slash(&self, ledger: &mut dyn Ledger, call: ILotAudits::slashCall) -> Result<U256> {
-        let record = self.known(ledger, call.miner)?;
-        let collateral = record.collateral.get(ledger)?;
-        let taken = collateral.min(call.amount);
-        record.collateral.set(ledger, collateral.minus(taken)?)?;
-        ledger.pay(call.to, taken)?;
-        Ok(taken)
+        Ok(IMiners::lotReturn { miner: lot.miner, state: state as u8, volume, seat })
     }
 
     fn receipt_keys(&self, ledger: &mut dyn Ledger, miners: &[u32]) -> Result<Bytes> {

@@ -12,6 +12,7 @@ mod release;
 mod repair;
 mod signers;
 mod snapshot;
+mod tenure;
 
 use crate::{
     Ledger, Module, Result,
@@ -19,7 +20,7 @@ use crate::{
     internal::{
         IBlockHook::IBlockHookCalls as Hook,
         IDemand::{self, IDemandCalls as Wants},
-        IMembers::{self, IMembersCalls as Asked},
+        IMembers::IMembersCalls as Asked,
         SYSTEM,
     },
     storage::{Layout, Word},
@@ -55,13 +56,10 @@ impl Module for Volumes {
         }
         if let Some(call) = decode_internal(ledger, input, AUDITS)? {
             return match call {
-                Asked::audited(call) => view(ledger, call, |ledger, call| self.audited(ledger, call.volume)),
+                Asked::audited(call) => view(ledger, call, |ledger, call| self.audited(ledger, &call)),
                 Asked::owes(call) => view(ledger, call, |ledger, call| self.owes(ledger, call)),
                 Asked::member(call) => view(ledger, call, |ledger, call| self.member(ledger, call)),
-                Asked::declareLost(call) => mutate(ledger, call, |ledger, call| {
-                    self.declare_lost(ledger, call.volume, call.seat, call.reason)?;
-                    Ok(IMembers::declareLostReturn {})
-                }),
+                Asked::declareLost(call) => mutate(ledger, call, |ledger, call| self.declare_lost(ledger, &call)),
             };
         }
         if let Some(Wants::demand(call)) = decode_internal(ledger, input, POLICIES)? {

@@ -154,6 +154,8 @@ pub struct AuditSpec {
     pub watch_samples: u32,
     /// Rounds that such a miner has to answer.
     pub watch_rounds: u8,
+    /// A miner that commits to nothing in so many rounds in a row is silent: its seats may be declared lost.
+    pub silent_rounds: u16,
     /// What was committed in so many rounds, at least, is fresh.
     pub fresh_rounds: u32,
     /// Most wei that one round brings into the world.
@@ -185,6 +187,7 @@ impl AuditSpec {
             && (1..=1_000).contains(&self.settled_per_block_max)
             && self.watched_max <= 256
             && self.watch_samples <= 64
+            && self.silent_rounds > 0
             && self.vest_ms > 0
             && self.burn_percent <= 100
     }
@@ -208,6 +211,7 @@ impl AuditSpec {
             watched_max: 8,
             watch_samples: 4,
             watch_rounds: 24,
+            silent_rounds: 2,
             fresh_rounds: 24,
             emission_per_round: U256::from(1_000_000_000_000_000u64),
             fine_factor: 20,
@@ -232,6 +236,7 @@ impl AuditSpec {
             watched_max: 64,
             watch_samples: 8,
             watch_rounds: 24,
+            silent_rounds: 2,
             fresh_rounds: 24,
             emission_per_round: U256::from(1_000_000_000_000_000_000_000u128),
             fine_factor: 20,

@@ -20,7 +20,7 @@ pub const SEAT: usize = 5;
 /// idle; a third is not plotted.
 pub struct Lots {
     pub round: Round,
-    leaves: Vec<StripeLeaf>,
+    pub leaves: Vec<StripeLeaf>,
     fragments: Vec<Vec<Vec<u8>>>,
     owed: Vec<bool>,
     duty: Duty,
@@ -65,6 +65,8 @@ impl Lots {
             stripe_count: 5,
             stripes_root,
             fresh_from: leaves[3].offset,
+            gap_from: 0,
+            gap_to: 0,
         };
         let owed = vec![true, true, false, true, true];
         let duty = Duty { service: Some(service), idle_root: None };
@@ -72,6 +74,15 @@ impl Lots {
         lots.idle_roots = [0, 1].map(|lot| lots.unit_tree(lot).root());
         lots.duty.idle_root = Some(lots.idle_roots[0]);
         lots
+    }
+
+    /// Lets the member be a newcomer.
+    pub fn set_gap(&mut self, from: u64, to: u64) {
+        let service = self.duty.service.as_mut().expect("a member");
+        (service.gap_from, service.gap_to) = (from, to);
+        for (owed, leaf) in self.owed.iter_mut().zip(&self.leaves) {
+            *owed &= !service.is_absent(leaf);
+        }
     }
 
     fn unit_bytes(&self, lot: u32, unit: u32) -> Vec<u8> {

@@ -59,7 +59,7 @@ fn check(target: &Target, opening: &[u8]) -> Result<Shown, OpeningError> {
 fn kind(case: &Case) -> (u8, bool) {
     let kind = match case.shown {
         Shown::Stripe(..) => 0,
-        Shown::NotOwed(_) => 1,
+        Shown::NotOwed(_) | Shown::Absent => 1,
         Shown::Unfilled => 2,
         Shown::Idle => 3,
     };
@@ -166,6 +166,39 @@ fn a_path_is_neither_longer_nor_shorter_than_its_tree() {
         change(&mut bad);
         assert!(check(&case.target, &bad.encode()).is_err());
     }
+}
+
+/// A newcomer owes no stripe that it has not taken over whole: zeros are accepted for those, and nothing else.
+#[test]
+fn what_a_newcomer_has_not_taken_over_reads_as_zeros() {
+    let mut world = Lots::new(WORLD.lots.round.beacon[0]);
+    let leaves = world.leaves.clone();
+    // The last byte of the second stripe is missing, and the fourth begins the rest.
+    let (from, to) = (leaves[1].offset + leaves[1].fragment_bytes - 1, leaves[3].offset);
+    world.set_gap(from, to);
+    let absent = |index: usize| (1..3).contains(&index);
+    let Ok(responses) = Responses::collect(&world.round, &world);
+    let root = responses.root();
+    let (mut shown_absent, mut refused) = (0, 0);
+    for (target, _) in wanted(&world).filter(|(target, _)| target.place.lot == 0) {
+        let Ok(opening) = open(&world.round, &world, &responses, &target);
+        let opening = opening.expect("the lot fits together");
+        let shown = verify(&world.round, &world.duty(0), &root, &target, &opening.encode()).expect("it is honest");
+        let index = match &opening.content {
+            Content::Stripe(stripe, _) | Content::NotOwed(stripe) => stripe.index as usize,
+            _ => continue,
+        };
+        assert_eq!(shown == Shown::Absent, absent(index), "{index}");
+        shown_absent += u32::from(absent(index));
+        // The bytes themselves are refused, although the log has them.
+        let full = WORLD.cases.iter().find(|case| case.target == target).expect("the same entries");
+        if absent(index) && matches!(full.shown, Shown::Stripe(..)) {
+            let result = verify(&world.round, &world.duty(0), &WORLD.root, &target, &full.opening);
+            assert_eq!(result, Err(OpeningError::WrongKind));
+            refused += 1;
+        }
+    }
+    assert!(shown_absent > 0 && refused > 0);
 }
 
 fn stripe(opening: &mut Opening) -> &mut crate::opening::Stripe {

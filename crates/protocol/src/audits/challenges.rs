@@ -46,21 +46,22 @@ impl Audits {
         let rules = self.rules()?;
         ledger.collect(rules.challenge_fee, |due, paid| IAudits::Underpaid { due, paid })?;
         let stripe = Stripe { index, leaf: leaf_of(&leaf), path };
-        let (service, _) = self.service(ledger, volume, seat)?.ok_or(IAudits::InvalidChallenge {})?;
+        let member = ledger.call_module(VOLUMES, &IMembers::memberCall { volume, seat })?;
+        let service = self.service(ledger, volume, seat, member.lot)?.ok_or(IAudits::InvalidChallenge {})?;
         ledger.charge_hashes(24, 64)?;
         stripe.verify(&service, leaf.offset).map_err(|_| IAudits::InvalidChallenge {})?;
-        if !ledger.call_module(VOLUMES, &IMembers::owesCall { volume, stripe: index, seat })? {
+        let is_owed = ledger.call_module(VOLUMES, &IMembers::owesCall { volume, stripe: index, seat })?;
+        if !is_owed || service.is_absent(&stripe.leaf) {
             return Err(IAudits::InvalidChallenge {}.into());
         }
-        let member = ledger.call_module(VOLUMES, &IMembers::memberCall { volume, seat })?;
         let round = self.next_drawn(ledger)?;
         self.count_challenge(ledger, member.miner, round)?;
 
         let id = self.storage.challenge_count.get(ledger)?.plus(1)?;
         self.storage.challenge_count.set(ledger, id)?;
         let record = self.storage.challenges.at(ledger, &id)?;
-        let (miner, state) = (member.miner, ChallengeState::Open as u8);
-        record.terms.set(ledger, Terms { volume, stripe: index, seat, miner, round, state })?;
+        let (miner, lot, state) = (member.miner, member.lot, ChallengeState::Open as u8);
+        record.terms.set(ledger, Terms { volume, stripe: index, seat, miner, round, state, lot })?;
         record.span.set(ledger, Span { offset: leaf.offset, fragment_bytes: leaf.fragmentBytes })?;
         let challenger = ledger.caller();
         record.challenger.set(ledger, challenger)?;
@@ -93,8 +94,8 @@ impl Audits {
         let (record, terms) = self.pending(ledger, id)?;
         let clock = self.storage.clock.get(ledger)?;
         require_stage(ledger, &clock, terms.round, Stage::Open)?;
-        let Terms { volume, stripe, seat, miner, .. } = terms;
-        let (service, _) = self.service(ledger, volume, seat)?.ok_or(IAudits::InvalidChallenge {})?;
+        let Terms { volume, stripe, seat, miner, lot, .. } = terms;
+        let service = self.service(ledger, volume, seat, lot)?.ok_or(IAudits::InvalidChallenge {})?;
         let shown = self.check_content(ledger, id, &record, &service, &content)?;
         if !matches!(shown, Shown::Stripe(index, _) if index == stripe) {
             return Err(IAudits::InvalidOpening { reason: "another stripe was asked for".into() }.into());
@@ -148,11 +149,12 @@ impl Audits {
         if !is_over {
             return Err(IAudits::ChallengePending { challenge: id }.into());
         }
-        let Terms { volume, stripe, seat, miner, .. } = terms;
+        let Terms { volume, stripe, seat, miner, lot, .. } = terms;
         let member = ledger.call_module(VOLUMES, &IMembers::memberCall { volume, seat })?;
+        let answers = self.service(ledger, volume, seat, lot)?.is_some();
         let is_owed = ledger.call_module(VOLUMES, &IMembers::owesCall { volume, stripe, seat })?;
         let challenger = record.challenger.get(ledger)?;
-        let (state, fine) = if is_owed && member.miner == miner {
+        let (state, fine) = if is_owed && answers && member.lot == lot {
             let live = self.storage.census.get(ledger)?.live;
             let due = self.fault_price(rules, live)?;
             let share = due.checked_div(U256::from(CHALLENGER_DIVISOR)).unwrap_or_default();
@@ -160,7 +162,9 @@ impl Audits {
             let given = ledger.call_module(MINERS, &ILotAudits::slashCall { miner, amount: share, to: challenger })?;
             let miner_record = self.storage.miners.at(ledger, &miner)?;
             self.mark_fault(ledger, rules, &clock, miner, &miner_record)?;
-            (ChallengeState::Failed, burned.plus(given)?)
+            let fine = burned.plus(given)?;
+            self.fail_lot(ledger, rules, &clock, lot, Some((volume, seat)), fine < due)?;
+            (ChallengeState::Failed, fine)
         } else {
             (ChallengeState::Void, U256::ZERO)
         };
@@ -181,7 +185,7 @@ impl Audits {
 
     pub(super) fn challenge_of(&self, ledger: &mut dyn Ledger, id: u64) -> Result<IAudits::Challenge> {
         let record = self.storage.challenges.at(ledger, &id)?;
-        let Terms { volume, stripe, seat, miner, round, state } = record.terms.get(ledger)?;
+        let Terms { volume, stripe, seat, miner, round, state, .. } = record.terms.get(ledger)?;
         if state == 0 {
             return Err(IAudits::UnknownChallenge { challenge: id }.into());
         }

@@ -39,7 +39,7 @@ impl Audits {
         let declared = u8::try_from(lost.len()).unwrap_or(u8::MAX);
         record.declared.store(ledger, &lost)?;
         record.commitment.set(ledger, root)?;
-        record.standing.set(ledger, Standing { booked: round, committed: round, declared, ..standing })?;
+        record.standing.set(ledger, Standing { booked: round, committed: round, declared, missed: 0, ..standing })?;
         if record.outage.get(ledger)? != 0 {
             record.outage.set(ledger, 0)?;
         }
@@ -78,7 +78,8 @@ impl Audits {
         if missed == 0 {
             return Ok(standing);
         }
-        let booked = Standing { booked: closed, ..standing };
+        let in_a_row = standing.missed.saturating_add(u16::try_from(missed).unwrap_or(u16::MAX));
+        let booked = Standing { booked: closed, missed: in_a_row, ..standing };
         record.standing.set(ledger, booked)?;
         if record.roll.get(ledger)?.live > 0 {
             let fine = self.fine_missed(ledger, miner, record, missed)?;

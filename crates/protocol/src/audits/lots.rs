@@ -2,7 +2,7 @@
 
 use super::{
     Audits,
-    record::{Census, MinerRecord, Roll, Run, Stage, Standing},
+    record::{Census, Marks, MinerRecord, Roll, Run, Stage, Standing},
 };
 use crate::{
     Checked, Ledger, Result,
@@ -20,6 +20,34 @@ use types::{
 /// Most lots that one call names idle roots of.
 pub const PLOTS_MAX: usize = 64;
 
+/// What a lot owed at beacon A, and where.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Post {
+    pub duty: Duty,
+    /// Zero for a member of none.
+    pub volume: u32,
+    /// Whether its answers earn emission: not in volumes of policies that do not.
+    pub is_subsidised: bool,
+}
+
+impl Post {
+    /// The seat whose column the lot owed, by volume and number.
+    pub fn chair(&self) -> Option<(u32, u16)> {
+        self.duty.service.map(|service| (self.volume, service.seat))
+    }
+}
+
+/// What a lot answered for at a seat.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Tenure {
+    /// Nothing yet: it was drawn since beacon A.
+    Drawn,
+    /// Its column.
+    Column { service: Service, is_subsidised: bool },
+    /// Nothing any more, its idle content neither.
+    Nothing,
+}
+
 impl Audits {
     pub(super) fn enrol(&self, ledger: &mut dyn Ledger, call: IRounds::enrolCall) -> Result<IRounds::enrolReturn> {
         let IRounds::enrolCall { miner, firstLot, lots } = call;
@@ -29,7 +57,8 @@ impl Audits {
         if roll.live == 0 {
             // It owes nothing of rounds that were opened before.
             let standing = record.standing.get(ledger)?;
-            record.standing.set(ledger, Standing { booked: clock.number.max(standing.booked), ..standing })?;
+            let booked = clock.number.max(standing.booked);
+            record.standing.set(ledger, Standing { booked, missed: 0, ..standing })?;
         } else {
             self.book(ledger, miner, &record)?;
         }
@@ -45,24 +74,27 @@ impl Audits {
 
     /// A round holds everybody from the moment beacon B can be known, and from its commitment on a miner that committed:
     /// who could leave then would leave when the samples are bad.
-    pub(super) fn leave(&self, ledger: &mut dyn Ledger, call: IRounds::leaveCall) -> Result<IRounds::leaveReturn> {
+    pub(super) fn leave(&self, ledger: &mut dyn Ledger, call: IRounds::leaveCall) -> Result<u64> {
         let IRounds::leaveCall { miner, lots } = call;
         let record = self.storage.miners.at(ledger, &miner)?;
         let clock = self.storage.clock.get(ledger)?;
         let standing = self.book(ledger, miner, &record)?;
-        let held = match Stage::from_u8(clock.stage) {
+        let is_held = match Stage::from_u8(clock.stage) {
             Stage::Rest | Stage::AwaitA => false,
             Stage::Commit => standing.committed == clock.number,
             Stage::AwaitB | Stage::Open | Stage::Settle => true,
         };
-        if held {
-            return Err(IMiners::RoundPending {}.into());
-        }
         let roll = record.roll.get(ledger)?;
         record.roll.set(ledger, Roll { live: roll.live.minus(lots)?, ..roll })?;
         let census = self.storage.census.get(ledger)?;
         self.storage.census.set(ledger, Census { live: census.live.minus(lots)?, ..census })?;
-        Ok(IRounds::leaveReturn {})
+        Ok(if is_held { clock.number } else { 0 })
+    }
+
+    pub(super) fn closed(&self, ledger: &mut dyn Ledger) -> Result<u64> {
+        let clock = self.storage.clock.get(ledger)?;
+        let is_over = matches!(Stage::from_u8(clock.stage), Stage::Rest | Stage::AwaitA);
+        Ok(if is_over { clock.number } else { clock.number.saturating_sub(1) })
     }
 
     /// Keeps the number of lots before its first change in a round.
@@ -81,7 +113,7 @@ impl Audits {
         let round = self.storage.clock.get(ledger)?.number;
         for (number, root) in (0u32..).zip(&idleRoots) {
             let lot = firstLot.plus(number)?;
-            let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot })?;
+            let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot, round: 0 })?;
             if place.miner != miner || !place.live {
                 return Err(IAudits::NotLotsOperator { lot }.into());
             }
@@ -91,7 +123,7 @@ impl Audits {
                 return Err(IAudits::AlreadyPlotted { lot }.into());
             }
             plot.root.set(ledger, *root)?;
-            plot.round.set(ledger, round)?;
+            plot.marks.set(ledger, Marks { named: round, ..Marks::default() })?;
         }
         ledger.emit(&IAudits::Plotted { miner, firstLot, idleRoots })?;
         Ok(IAudits::plotReturn {})
@@ -125,34 +157,59 @@ impl Audits {
         Ok(Some(run.lot.plus(number.minus(run.start)?)?))
     }
 
-    /// What a lot owed at beacon A of the present round, and the volume it is a member of.
-    pub(super) fn duty(&self, ledger: &mut dyn Ledger, lot: u32) -> Result<(Duty, u32)> {
-        let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot })?;
+    /// What a lot owed at beacon A of the present round, and where.
+    pub(super) fn post(&self, ledger: &mut dyn Ledger, lot: u32) -> Result<Post> {
+        let round = self.storage.clock.get(ledger)?.number;
+        let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot, round })?;
         if !place.live {
-            return Ok((Duty::default(), 0));
+            return Ok(Post::default());
         }
         let plot = self.storage.plots.at(ledger, &lot)?;
         let root = plot.root.get(ledger)?;
-        let is_due = !root.is_zero() && plot.round.get(ledger)? < self.storage.clock.get(ledger)?.number;
-        let service = match place.volume {
-            0 => None,
-            volume => self.service(ledger, volume, place.seat)?.map(|(service, _)| service),
-        };
-        Ok((Duty { service, idle_root: is_due.then_some(root) }, place.volume))
+        let is_due = !root.is_zero() && plot.marks.get(ledger)?.named < round;
+        let idle_root = is_due.then_some(root);
+        let idle = Post { duty: Duty { service: None, idle_root }, volume: 0, is_subsidised: true };
+        if place.volume == 0 {
+            return Ok(idle);
+        }
+        Ok(match self.tenure(ledger, place.volume, place.seat, lot)? {
+            Tenure::Drawn => idle,
+            Tenure::Column { service, is_subsidised } => {
+                Post { duty: Duty { service: Some(service), idle_root }, volume: place.volume, is_subsidised }
+            }
+            Tenure::Nothing => Post::default(),
+        })
     }
 
-    /// What a seat owed at beacon A of the present round, and under which policy.
-    pub(super) fn service(&self, ledger: &mut dyn Ledger, volume: u32, seat: u16) -> Result<Option<(Service, u32)>> {
-        let audited = ledger.call_module(VOLUMES, &IMembers::auditedCall { volume })?;
-        let service = Profile::from_u8(audited.profile).map(|profile| Service {
-            profile,
-            seat,
-            column_bytes: audited.columnBytes,
-            stripe_count: audited.stripeCount,
-            stripes_root: audited.stripesRoot,
-            fresh_from: audited.freshFrom,
-        });
-        Ok(service.map(|service| (service, audited.policy)))
+    /// What a lot answered for at a seat at beacon A of the present round.
+    pub(super) fn tenure(&self, ledger: &mut dyn Ledger, volume: u32, seat: u16, lot: u32) -> Result<Tenure> {
+        let audited = ledger.call_module(VOLUMES, &IMembers::auditedCall { volume, seat, lot })?;
+        let profile = Profile::from_u8(audited.profile);
+        Ok(match (audited.tenure, profile) {
+            (0, _) => Tenure::Drawn,
+            (1, Some(profile)) => {
+                let service = Service {
+                    profile,
+                    seat,
+                    column_bytes: audited.columnBytes,
+                    stripe_count: audited.stripeCount,
+                    stripes_root: audited.stripesRoot,
+                    fresh_from: audited.freshFrom,
+                    gap_from: audited.gapFrom,
+                    gap_to: audited.gapTo,
+                };
+                Tenure::Column { service, is_subsidised: audited.subsidised }
+            }
+            _ => Tenure::Nothing,
+        })
+    }
+
+    /// What a seat owed, if this lot answered for its column.
+    pub(super) fn service(&self, ledger: &mut dyn Ledger, volume: u32, seat: u16, lot: u32) -> Result<Option<Service>> {
+        Ok(match self.tenure(ledger, volume, seat, lot)? {
+            Tenure::Column { service, .. } => Some(service),
+            Tenure::Drawn | Tenure::Nothing => None,
+        })
     }
 
     pub(super) fn lot_of(&self, ledger: &mut dyn Ledger, miner: u32, number: u32) -> Result<u32> {

@@ -3,6 +3,7 @@
 use super::{
     Audits,
     commitments::require_stage,
+    lots::Post,
     record::{MinerRecord, Sampled, Stage},
 };
 use crate::{
@@ -12,7 +13,6 @@ use crate::{
 use alloy_primitives::B256;
 use proofs::{
     opening::{OPENING_BYTES_MAX, Shown, Target, verify},
-    response::Duty,
     round::{Entry, Round},
     sample::{Aim, Sample, TRIES_MAX},
 };
@@ -29,8 +29,7 @@ pub(super) struct Asked {
     pub round: Round,
     /// The lot's number in the network.
     pub lot: u32,
-    pub volume: u32,
-    pub duty: Duty,
+    pub post: Post,
     pub target: Target,
     /// Whether the answer earns: additional samples and those of fresh stripes do not, or they would distort the pay by
     /// space.
@@ -64,16 +63,15 @@ impl Audits {
     fn check(&self, ledger: &mut dyn Ledger, asked: &Asked, commitment: &B256, opening: &[u8]) -> Result<Shown> {
         ledger.charge_hashes(HASHES_MAX, 64)?;
         ledger.charge_hashes(2, opening.len().min(OPENING_BYTES_MAX))?;
-        let shown = verify(&asked.round, &asked.duty, commitment, &asked.target, opening)
+        let shown = verify(&asked.round, &asked.post.duty, commitment, &asked.target, opening)
             .map_err(|error| IAudits::InvalidOpening { reason: error.to_string() })?;
-        let service = asked.duty.service;
         let (stripe, is_owed) = match shown {
             Shown::Stripe(stripe, _) => (stripe, true),
             Shown::NotOwed(stripe) => (stripe, false),
-            Shown::Unfilled | Shown::Idle => return Ok(shown),
+            Shown::Absent | Shown::Unfilled | Shown::Idle => return Ok(shown),
         };
-        let seat = service.map_or(u16::MAX, |service| service.seat);
-        self.require_owed(ledger, asked.volume, stripe, seat, is_owed)?;
+        let seat = asked.post.duty.service.map_or(u16::MAX, |service| service.seat);
+        self.require_owed(ledger, asked.post.volume, stripe, seat, is_owed)?;
         Ok(shown)
     }
 
@@ -113,9 +111,9 @@ impl Audits {
             let Some(other) = self.at_entry(ledger, &record, &round, &sample, index)? else { return Ok(None) };
             found = other;
         }
-        let (lot, (duty, volume), target) = found;
+        let (lot, post, target) = found;
         let earns = is_drawn && aim != Aim::Fresh;
-        Ok(target.map(|target| Asked { miner, record, round, lot, volume, duty, target, earns }))
+        Ok(target.map(|target| Asked { miner, record, round, lot, post, target, earns }))
     }
 
     /// The miner that a sample asks, and whether the draw found it or its past faults.
@@ -132,10 +130,11 @@ impl Audits {
             let place = sampled.watch_first.plus(place.into())?;
             return Ok(Some((self.storage.watch.at(ledger, &place)?.get(ledger)?, false)));
         }
+        let round = self.storage.clock.get(ledger)?.number;
         for attempt in 0..TRIES_MAX {
             ledger.charge_hashes(1, 64)?;
             let lot = sample.lot(attempt, sampled.lots);
-            let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot })?;
+            let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot, round })?;
             if place.live {
                 return Ok(Some((place.miner, true)));
             }
@@ -144,7 +143,6 @@ impl Audits {
     }
 
     /// Lot, duty and target of an entry; no target if it owes nothing.
-    #[allow(clippy::type_complexity)]
     fn at_entry(
         &self,
         ledger: &mut dyn Ledger,
@@ -152,7 +150,7 @@ impl Audits {
         round: &Round,
         sample: &Sample,
         index: u64,
-    ) -> Result<Option<(u32, (Duty, u32), Option<Target>)>> {
+    ) -> Result<Option<(u32, Post, Option<Target>)>> {
         ledger.charge_hashes(16, 64)?;
         let number = match round.entry(index) {
             Some(Entry::Deep(place) | Entry::Light(place)) => place.lot,
@@ -160,9 +158,9 @@ impl Audits {
             None => return Ok(None),
         };
         let Some(lot) = self.lot(ledger, record, number)? else { return Ok(None) };
-        let (duty, volume) = self.duty(ledger, lot)?;
+        let post = self.post(ledger, lot)?;
         let chunk = sample.chunk(round.shape.slot_chunks());
-        Ok(Some((lot, (duty, volume), Target::new(round, |_| duty, index, chunk))))
+        Ok(Some((lot, post, Target::new(round, |_| post.duty, index, chunk))))
     }
 
     /// Whether the miner declared an entry lost in its commitment.

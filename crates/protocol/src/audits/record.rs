@@ -79,6 +79,8 @@ packed! {
         watched: u8,
         /// Entries declared lost in the last commitment.
         declared: u8,
+        /// Rounds in a row that were not answered.
+        missed: u16,
     }
 }
 
@@ -125,12 +127,21 @@ layout! {
     }
 }
 
+packed! {
+    /// Rounds in the life of a lot.
+    pub struct Marks {
+        /// During which its idle root was named.
+        named: u64,
+        /// Last one in which it failed.
+        faulted: u64,
+    }
+}
+
 layout! {
-    /// What a lot's idle space is checked against.
+    /// What a lot's idle space is checked against, and how it fared.
     pub struct Plot {
         root: Slot<B256>,
-        /// The round during which it was named.
-        round: Slot<u64>,
+        marks: Slot<Marks>,
     }
 }
 
@@ -143,6 +154,8 @@ packed! {
         miner: u32,
         round: u64,
         state: u8,
+        /// With which the miner holds the seat.
+        lot: u32,
     }
 }
 

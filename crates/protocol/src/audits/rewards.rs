@@ -4,8 +4,8 @@
 //! A sample falls on every byte of every live lot alike, so paying for each good opening pays by audited space, and no
 //! list of who holds how much is needed. Three of four samples earn. One that shows
 //! - a chunk of a stripe earns the fee of the bytes that the sample stands for, and emission, never more than the fee,
-//!   under public policies;
-//! - idle content earns a nineteenth of the emission;
+//!   where the volume's policy earns it;
+//! - idle content earns a nineteenth of the emission, on the same condition; free lots meet it;
 //! - zeros earns nothing.
 //!
 //! Since pay is per opening, "twenty times the reward per opening" is a constant factor, whatever the sampling rate.
@@ -15,7 +15,7 @@ use super::{
     openings::Asked,
     record::{Earned, MinerRecord, Sampled, Vested},
 };
-use crate::{Checked, Ledger, PUBLIC_POLICY, Result, internal::IFees, territories::DAY_MS};
+use crate::{Checked, Ledger, Result, internal::IFees, territories::DAY_MS};
 use alloy_primitives::U256;
 use proofs::opening::Shown;
 use types::{
@@ -31,7 +31,7 @@ const SERVICE_WEIGHT: u64 = 19;
 pub(super) struct Prices {
     /// Paid by who stores, for a chunk of a stripe.
     pub fee: U256,
-    /// On top of it, under public policies.
+    /// On top of it, where the policy earns it.
     pub emission: U256,
     /// For idle content.
     pub idle: U256,
@@ -68,17 +68,13 @@ impl Audits {
         let rules = self.rules()?;
         let prices = self.price(rules, sampled.live)?;
         let earned = match shown {
-            Shown::NotOwed(_) | Shown::Unfilled => return Ok(U256::ZERO),
-            Shown::Idle => self.emit_reward(ledger, prices.idle)?,
+            Shown::NotOwed(_) | Shown::Absent | Shown::Unfilled => return Ok(U256::ZERO),
+            Shown::Idle => self.emit_reward(ledger, asked, prices.idle)?,
             Shown::Stripe(..) => {
                 let fee = ledger.call_module(TERRITORIES, &IFees::payOutCall { amount: prices.fee })?;
                 let burned = fee.times(U256::from(rules.burn_percent))?.div_ceil(U256::from(100));
                 ledger.pay(super::BURNED, burned)?;
-                let emission = if self.is_public(ledger, asked)? {
-                    self.emit_reward(ledger, prices.emission.min(fee))?
-                } else {
-                    U256::ZERO
-                };
+                let emission = self.emit_reward(ledger, asked, prices.emission.min(fee))?;
                 fee.minus(burned)?.plus(emission)?
             }
         };
@@ -86,14 +82,11 @@ impl Audits {
         Ok(earned)
     }
 
-    fn is_public(&self, ledger: &mut dyn Ledger, asked: &Asked) -> Result<bool> {
-        let Some(service) = asked.duty.service else { return Ok(false) };
-        let found = self.service(ledger, asked.volume, service.seat)?;
-        Ok(found.is_some_and(|(_, policy)| policy == PUBLIC_POLICY))
-    }
-
-    /// Takes emission out of the reserve, as much as there is.
-    fn emit_reward(&self, ledger: &mut dyn Ledger, amount: U256) -> Result<U256> {
+    /// Takes emission out of the reserve, as much as there is; nothing for a volume whose policy earns none.
+    fn emit_reward(&self, ledger: &mut dyn Ledger, asked: &Asked, amount: U256) -> Result<U256> {
+        if !asked.post.is_subsidised {
+            return Ok(U256::ZERO);
+        }
         let reserve = self.storage.reserve.get(ledger)?;
         let taken = reserve.min(amount);
         self.storage.reserve.set(ledger, reserve.minus(taken)?)?;
@@ -161,18 +154,6 @@ impl Audits {
     pub(super) fn fault_price(&self, rules: &AuditSpec, live: u32) -> Result<U256> {
         let Prices { fee, emission, idle } = self.price(rules, live)?;
         fee.plus(emission)?.max(idle).times(U256::from(rules.fine_factor))
-    }
-
-    /// Fines a bad opening: the collateral at most.
-    pub(super) fn fine_fault(
-        &self,
-        ledger: &mut dyn Ledger,
-        rules: &AuditSpec,
-        sampled: &Sampled,
-        miner: u32,
-    ) -> Result<U256> {
-        let due = self.fault_price(rules, sampled.live)?;
-        self.fine(ledger, miner, due)
     }
 
     /// What a round brings to a miner with so many lots on average, if those in volumes are full.

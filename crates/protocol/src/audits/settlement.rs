@@ -10,18 +10,22 @@ use types::{abi::IAudits, spec::AuditSpec};
 
 /// Words of opened samples looked at in one block.
 const WORDS_PER_BLOCK_MAX: u32 = 16;
+/// Seats declared lost in one block.
+const LOSSES_PER_BLOCK_MAX: u32 = 16;
 
 impl Audits {
     pub(super) fn settle(&self, ledger: &mut dyn Ledger, rules: &AuditSpec, clock: Clock) -> Result<Clock> {
         let mut sampled = self.storage.sampled.get(ledger)?;
-        let (mut judged, mut words) = (0, 0);
-        while sampled.cursor < sampled.samples && judged < rules.settled_per_block_max && words < WORDS_PER_BLOCK_MAX {
+        let (mut judged, mut words, mut losses) = (0, 0, 0);
+        let is_spent =
+            |judged: u32, losses: u32| judged >= rules.settled_per_block_max || losses >= LOSSES_PER_BLOCK_MAX;
+        while sampled.cursor < sampled.samples && !is_spent(judged, losses) && words < WORDS_PER_BLOCK_MAX {
             let opened = self.storage.opened.word(ledger, sampled.cursor.into())?;
             let word_end = (u64::from(sampled.cursor) / WORD_BITS).plus(1)?.times(WORD_BITS)?;
             let end = u32::try_from(word_end).unwrap_or(u32::MAX).min(sampled.samples);
-            while sampled.cursor < end && judged < rules.settled_per_block_max {
+            while sampled.cursor < end && !is_spent(judged, losses) {
                 if !opened.bit((u64::from(sampled.cursor) % WORD_BITS) as usize) {
-                    self.judge(ledger, rules, &clock, &sampled)?;
+                    losses = losses.plus(self.judge(ledger, rules, &clock, &sampled)?.into())?;
                     judged = judged.plus(1)?;
                 }
                 sampled.cursor = sampled.cursor.plus(1)?;
@@ -44,14 +48,15 @@ impl Audits {
         Ok(Clock { stage: Stage::Rest as u8, ..clock })
     }
 
-    /// Judges the sample at the cursor. What cannot be judged is passed over: the round must close.
-    fn judge(&self, ledger: &mut dyn Ledger, rules: &AuditSpec, clock: &Clock, sampled: &Sampled) -> Result<()> {
+    /// Judges the sample at the cursor, and says whether that cost a seat. What cannot be judged is passed over: the round
+    /// must close.
+    fn judge(&self, ledger: &mut dyn Ledger, rules: &AuditSpec, clock: &Clock, sampled: &Sampled) -> Result<bool> {
         let judged = self
             .asked_by(ledger, sampled, sampled.cursor)
-            .and_then(|asked| asked.map_or(Ok(()), |asked| self.condemn(ledger, rules, clock, sampled, &asked)));
+            .and_then(|asked| asked.map_or(Ok(false), |asked| self.condemn(ledger, rules, clock, sampled, &asked)));
         match judged {
-            Err(Error::Revert(_)) | Ok(()) => Ok(()),
-            Err(fault) => Err(fault),
+            Err(Error::Revert(_)) => Ok(false),
+            judged => judged,
         }
     }
 
@@ -62,15 +67,20 @@ impl Audits {
         clock: &Clock,
         sampled: &Sampled,
         asked: &Asked,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let standing = self.book(ledger, asked.miner, &asked.record)?;
+        let chair = asked.post.chair();
         // Without a commitment the whole round was booked as missed.
-        if standing.committed != clock.number || self.is_declared(ledger, asked)? {
-            return Ok(());
+        if standing.committed != clock.number {
+            return self.lose_silent(ledger, rules, &standing, asked.lot, chair);
         }
-        let fine = self.fine_fault(ledger, rules, sampled, asked.miner)?;
+        if self.is_declared(ledger, asked)? {
+            return Ok(false);
+        }
+        let due = self.fault_price(rules, sampled.live)?;
+        let fine = self.fine(ledger, asked.miner, due)?;
         self.mark_fault(ledger, rules, clock, asked.miner, &asked.record)?;
-        Ok(ledger.emit(&IAudits::Faulted {
+        ledger.emit(&IAudits::Faulted {
             round: clock.number,
             miner: asked.miner,
             sample: sampled.cursor,
@@ -79,7 +89,8 @@ impl Audits {
             chunk: asked.target.chunk,
             entry: asked.target.index,
             fine,
-        })?)
+        })?;
+        self.fail_lot(ledger, rules, clock, asked.lot, chair, fine < due)
     }
 
     /// Counts a fault and puts the miner under watch.

@@ -1,6 +1,6 @@
 //! Answer what people and miners ask about rounds.
 
-use super::{Audits, record::Stage, rewards::Prices};
+use super::{Audits, lots::Post, record::Stage, rewards::Prices};
 use crate::{Checked, Ledger, Result, internal::IMembers};
 use alloy_primitives::U256;
 use proofs::response::Duty;
@@ -38,6 +38,7 @@ impl Audits {
             watchedRounds: standing.watched,
             vesting: U256::from(earned.current.plus(earned.previous)?),
             claimable: U256::from(vested.amount),
+            missedRounds: standing.missed,
         })
     }
 
@@ -68,7 +69,7 @@ impl Audits {
     }
 
     pub(super) fn duty_of(&self, ledger: &mut dyn Ledger, lot: u32) -> Result<IAudits::Duty> {
-        let (Duty { service, idle_root }, volume) = self.duty(ledger, lot)?;
+        let Post { duty: Duty { service, idle_root }, volume, .. } = self.post(ledger, lot)?;
         let none = IAudits::Duty { idleRoot: idle_root.unwrap_or_default(), ..IAudits::Duty::default() };
         Ok(service.map_or(none.clone(), |service| IAudits::Duty {
             volume,
@@ -77,6 +78,8 @@ impl Audits {
             stripeCount: service.stripe_count,
             stripesRoot: service.stripes_root,
             freshFrom: service.fresh_from,
+            gapFrom: service.gap_from,
+            gapTo: service.gap_to,
             ..none
         }))
     }

@@ -138,12 +138,15 @@ impl Miners {
     pub(super) fn standing(&self, ledger: &mut dyn Ledger, id: u32) -> Result<IMiners::Standing> {
         let record = self.known(ledger, id)?;
         let identity = record.identity.get(ledger)?;
+        let parting = record.parting.get(ledger)?;
         Ok(IMiners::Standing {
             region: identity.region,
             network: identity.network,
             draining: identity.draining,
             rebuilds: record.tally.get(ledger)?.rebuilds,
             patron: record.places.get(ledger)?.patron,
+            parting: U256::from(parting.amount),
+            partingRound: parting.round,
         })
     }
 
@@ -166,10 +169,11 @@ impl Miners {
     fn quit(&self, ledger: &mut dyn Ledger, id: u32, forfeit: U256) -> Result<U256> {
         let slot = self.storage.lots.at(ledger, &id)?;
         let lot = slot.get(ledger)?;
-        if lot.volume == 0 {
+        if lot.volume == 0 || lot.gone {
             return Err(IMiners::UnknownLot { lot: id }.into());
         }
-        slot.set(ledger, Lot { volume: 0, seat: 0, gone: true, ..lot })?;
+        let held = self.leave_rounds(ledger, lot.miner, 1)?;
+        slot.set(ledger, Lot { gone: true, held, ..lot })?;
         let record = self.known(ledger, lot.miner)?;
         let tally = record.tally.get(ledger)?;
         let collateral = record.collateral.get(ledger)?;
@@ -182,8 +186,7 @@ impl Miners {
         let taken = share.min(forfeit);
         let returned = share.minus(taken)?;
         ledger.pay(ledger.caller(), taken)?;
-        let operator = record.identity.get(ledger)?.operator;
-        ledger.pay(operator, returned)?;
+        self.give_back(ledger, lot.miner, returned, held)?;
         ledger.emit(&IMiners::LotLeft { miner: lot.miner, lot: id, forfeited: taken, returned })?;
         Ok(taken)
     }

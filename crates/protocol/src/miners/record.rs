@@ -19,6 +19,16 @@ packed! {
         next: u32,
         /// It was a member once, and left.
         gone: bool,
+        /// The audit round that it left during and still answers for.
+        held: u64,
+    }
+}
+
+packed! {
+    /// Collateral of lots that left, until the round that held them is over.
+    pub struct Parting {
+        amount: u128,
+        round: u64,
     }
 }
 
@@ -53,6 +63,7 @@ layout! {
         receipt_key: KeySlots,
         endpoint: ByteString<ENDPOINT_BYTES_MAX>,
         places: Slot<Places>,
+        parting: Slot<Parting>,
     }
 }
 

@@ -29,9 +29,12 @@ impl Volumes {
             require_in_log(ledger, &chair.volume, &root, stripe)?;
             let slot = chair.volume.record.missing.at(ledger, &stripe.index)?;
             let mut missing = slot.get(ledger)?;
-            if !missing.bit(seat.into()) {
+            // What was paid for the rebuild of a released stripe is burned.
+            let is_released = chair.volume.record.released.contains(ledger, stripe.index.into())?;
+            if !missing.bit(seat.into()) || is_released {
                 return Err(IVolumes::NotMissing { volume: id, index: stripe.index, seat }.into());
             }
+            self.keep_missing(ledger, &chair.volume, stripe.index)?;
             missing.set_bit(seat.into(), false);
             slot.set(ledger, missing)?;
             bytes = bytes.plus(stripe.leaf.fragmentBytes)?;
@@ -45,7 +48,8 @@ impl Volumes {
 
     pub(super) fn missing_of(&self, ledger: &mut dyn Ledger, call: IVolumes::missingOfCall) -> Result<Bytes> {
         let volume = self.storage.volume(ledger, call.volume)?;
-        let missing: U256 = volume.record.missing.at(ledger, &call.index)?.get(ledger)?;
-        Ok(bitmap(missing, volume.seats()))
+        let is_released = volume.record.released.contains(ledger, call.index.into())?;
+        let missing = volume.record.missing.at(ledger, &call.index)?.get(ledger)?;
+        Ok(bitmap(if is_released { U256::ZERO } else { missing }, volume.seats()))
     }
 }

@@ -8,7 +8,10 @@ use super::{
     Volumes,
     record::{Care, Head, Pay, SeatState, Timer, Volume},
 };
-use crate::{Checked, Ledger, PUBLIC_POLICY, Result, internal::ILots};
+use crate::{
+    Checked, Ledger, PUBLIC_POLICY, Result,
+    internal::{ILots, IMembers},
+};
 use alloy_primitives::{Address, Bytes, U256};
 use types::abi::{IVolumes, MINERS};
 
@@ -74,12 +77,35 @@ impl Volumes {
         Ok(IVolumes::leaveReturn {})
     }
 
-    pub(super) fn declare_lost(&self, ledger: &mut dyn Ledger, volume: u32, seat: u16, why: u8) -> Result<()> {
+    /// Does what audits found, if the lot still holds the seat; says whether that changed anything.
+    pub(super) fn declare_lost(&self, ledger: &mut dyn Ledger, call: &IMembers::declareLostCall) -> Result<bool> {
+        let IMembers::declareLostCall { volume, seat, lot, reason: why, onTrialOnly } = *call;
         if !(reason::SILENT..=reason::MISSED).contains(&why) {
             return Err(IVolumes::InvalidEvidence {}.into());
         }
         let chair = self.chair(ledger, volume, seat)?;
-        self.lose(ledger, chair, why)
+        let is_lost = chair.state.phase == phase::LOST;
+        let is_on_trial = matches!(chair.state.phase, phase::REBUILDING | phase::SETTLING);
+        let is_known = is_lost && (why != reason::FAULTY || !may_return(chair.state.reason));
+        if chair.lot(ledger)? != lot || is_known || onTrialOnly && !is_on_trial {
+            return Ok(false);
+        }
+        if is_lost {
+            self.condemn(ledger, chair)?
+        } else {
+            self.lose(ledger, chair, why)?
+        }
+        Ok(true)
+    }
+
+    /// Who might have returned may not any more.
+    fn condemn(&self, ledger: &mut dyn Ledger, mut chair: Chair) -> Result<()> {
+        self.keep_tenure(ledger, &chair)?;
+        chair.state.reason = reason::FAULTY;
+        chair.care.state.set(ledger, chair.state)?;
+        let (volume, seat, miner) = (chair.volume.id, chair.seat, chair.miner(ledger)?);
+        ledger.emit(&IVolumes::SeatLost { volume, seat, miner, reason: reason::FAULTY })?;
+        self.consider(ledger, &mut chair.volume)
     }
 
     /// Counts a seat as lost and sees to it that it is repaired in time.
@@ -93,6 +119,7 @@ impl Volumes {
             }
             _ => {}
         }
+        self.keep_tenure(ledger, &chair)?;
         // Who was to rebuild and did not has nothing to return with.
         let why = if phase == phase::REBUILDING { reason::MISSED } else { why };
         ledger.emit(&IVolumes::SeatLost { volume: chair.volume.id, seat: chair.seat, miner: holder, reason: why })?;

@@ -76,6 +76,22 @@ packed! {
 }
 
 packed! {
+    /// Who answered for a seat at beacon A of a round, kept by its first change after that.
+    pub struct Tenure {
+        round: u64,
+        lot: u32,
+        /// The lot that the seat was being handed over to; it answers for the column below `gap_from`.
+        successor: u32,
+        /// What a newcomer had not taken over yet; [`NOTHING_OWED`] where the lot owes nothing any more.
+        gap_from: u64,
+        gap_to: u64,
+    }
+}
+
+/// The gap of a lot that is known to have lost its column.
+pub const NOTHING_OWED: u64 = u64::MAX;
+
+packed! {
     /// Pay for a rebuild, in wei.
     pub struct Pay {
         total: u128,
@@ -103,6 +119,7 @@ layout! {
         pay: Slot<Pay>,
         /// Bytes that each helper's seat was paid for.
         helped: Mapping<u32, Slot<u64>>,
+        tenure: Slot<Tenure>,
     }
 }
 
@@ -135,6 +152,9 @@ layout! {
         /// By word of `released`: the round of its last change, and what it was at that round's beacon A.
         released_round: Mapping<u64, Slot<u64>>,
         released_before: Mapping<u64, Slot<U256>>,
+        /// By stripe: the round in which a seat last took it on, and `missing` at that round's beacon A.
+        missing_round: Mapping<u32, Slot<u64>>,
+        missing_before: Mapping<u32, Slot<U256>>,
     }
 }
 

@@ -56,6 +56,7 @@ impl Volumes {
         match chair.state.phase {
             phase::REBUILDING => self.lose(ledger, chair, reason::MISSED),
             phase::HANDING_OVER => {
+                self.keep_tenure(ledger, &chair)?;
                 // Whose fault it was cannot be seen: nobody pays, and another successor is drawn.
                 let SeatState { lot, miner, since_ms, .. } = chair.state;
                 ledger.call_module(MINERS, &ILots::rebuiltCall { miner })?;
@@ -253,6 +254,7 @@ impl Volumes {
         miner: u32,
         watermark: u64,
     ) -> Result<()> {
+        self.keep_tenure(ledger, chair)?;
         let target = chair.volume.head.column_bytes;
         let forfeit = self.rebuild_price(target)?;
         let old = chair.lot(ledger)?;
@@ -269,6 +271,7 @@ impl Volumes {
     }
 
     fn seat_successor(&self, ledger: &mut dyn Ledger, chair: &mut Chair, lot: u32, miner: u32) -> Result<()> {
+        self.keep_tenure(ledger, chair)?;
         let target = chair.volume.head.column_bytes;
         chair.state = SeatState { phase: phase::HANDING_OVER, lot, miner, ..SeatState::default() };
         chair.mark(ledger, |record| record.leaving, false)?;
@@ -323,6 +326,7 @@ impl Volumes {
         if watermark <= chair.state.watermark || watermark > target {
             return Err(IVolumes::InvalidWatermark { watermark, target }.into());
         }
+        self.keep_tenure(ledger, &chair)?;
         chair.state.watermark = watermark;
         chair.care.state.set(ledger, chair.state)?;
         ledger.emit(&IVolumes::Progressed { volume, seat, watermark })?;

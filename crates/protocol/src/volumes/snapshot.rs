@@ -2,12 +2,14 @@
 //!
 //! # Design
 //! Nothing is done when a round opens but to count it. The first change of a volume after that keeps what it changes, with
-//! the round's number: the length of the column and the root of the log, and each word of released stripes. Whoever asks
-//! takes what was kept if it bears the present round's number, and what stands now otherwise.
+//! the round's number: the length of the column and the root of the log, each word of released stripes, the seats that
+//! missed a stripe, and who holds a seat. Whoever asks takes what was kept if it bears the present round's number, and
+//! what stands now otherwise.
 
 use super::{
     Volumes,
     record::{Draw, Marks, Snapshot, Volume, VolumeRecord},
+    tenure::Duty,
 };
 use crate::{
     BlockFacts, Checked, Error, Ledger, Result,
@@ -95,8 +97,33 @@ impl Volumes {
         Ok(())
     }
 
-    pub(super) fn audited(&self, ledger: &mut dyn Ledger, id: u32) -> Result<IMembers::auditedReturn> {
-        let volume = self.storage.volume(ledger, id)?;
+    /// Keeps which seats did not have a stripe, before the first of them takes it on in a round.
+    pub(super) fn keep_missing(&self, ledger: &mut dyn Ledger, volume: &Volume, index: u32) -> Result<()> {
+        if self.spec.audits.is_none() {
+            return Ok(());
+        }
+        let round = self.storage.round.get(ledger)?;
+        let changed = volume.record.missing_round.at(ledger, &index)?;
+        if changed.get(ledger)? != round {
+            let before = volume.record.missing.at(ledger, &index)?.get(ledger)?;
+            changed.set(ledger, round)?;
+            volume.record.missing_before.at(ledger, &index)?.set(ledger, before)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn audited(
+        &self,
+        ledger: &mut dyn Ledger,
+        call: &IMembers::auditedCall,
+    ) -> Result<IMembers::auditedReturn> {
+        let chair = self.chair(ledger, call.volume, call.seat)?;
+        let (tenure, gap_from, gap_to) = match self.duty(ledger, &chair, call.lot)? {
+            Duty::Drawn => (0, 0, 0),
+            Duty::Column { gap_from, gap_to } => (1, gap_from, gap_to),
+            Duty::Nothing => (2, 0, 0),
+        };
+        let volume = chair.volume;
         let round = self.storage.round.get(ledger)?;
         let kept = volume.record.snapshot.get(ledger)?;
         let (column_bytes, stripe_count, root) = if kept.round == round && round > 0 {
@@ -114,8 +141,11 @@ impl Volumes {
             _ => column_bytes,
         };
         Ok(IMembers::auditedReturn {
+            tenure,
+            gapFrom: gap_from,
+            gapTo: gap_to,
             profile: volume.head.profile,
-            policy: volume.head.policy,
+            subsidised: volume.head.subsidised,
             columnBytes: column_bytes,
             stripeCount: stripe_count,
             stripesRoot: root,
@@ -128,14 +158,18 @@ impl Volumes {
         let volume = self.storage.volume(ledger, volume)?;
         let round = self.storage.round.get(ledger)?;
         let word = u64::from(stripe) / WORD_BITS;
-        let released = if volume.record.released_round.at(ledger, &word)?.get(ledger)? == round {
+        let released = if round > 0 && volume.record.released_round.at(ledger, &word)?.get(ledger)? == round {
             volume.record.released_before.at(ledger, &word)?.get(ledger)?
         } else {
             volume.record.released.word(ledger, stripe.into())?
         };
         let is_released = released.bit((u64::from(stripe) % WORD_BITS) as usize);
-        let is_missing = volume.record.missing.at(ledger, &stripe)?.get(ledger)?.bit(seat.into());
-        Ok(!is_released && !is_missing && seat < volume.seats())
+        let missing = if round > 0 && volume.record.missing_round.at(ledger, &stripe)?.get(ledger)? == round {
+            volume.record.missing_before.at(ledger, &stripe)?.get(ledger)?
+        } else {
+            volume.record.missing.at(ledger, &stripe)?.get(ledger)?
+        };
+        Ok(!is_released && !missing.bit(seat.into()) && seat < volume.seats())
     }
 
     pub(super) fn member(&self, ledger: &mut dyn Ledger, call: IMembers::memberCall) -> Result<IMembers::memberReturn> {
@@ -146,7 +180,7 @@ impl Volumes {
         let miners = volume.record.miners.load(ledger, seats)?;
         let seat = usize::from(seat);
         let found = lots.get(seat).zip(miners.get(seat));
-        let (lot, miner) = found.ok_or(IVolumes::UnknownVolume { volume: id })?;
+        let (lot, miner) = found.ok_or(IVolumes::UnknownSeat { volume: id, seat: call.seat })?;
         Ok(IMembers::memberReturn { lot: *lot, miner: *miner })
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
 
-/// `mapping(uint32 miner => Record)`, 7 slots each.
+/// `mapping(uint32 miner => Record)`, 8 slots each.
 pub const RECORDS: U256 = U256::from_limbs([2, 0, 0, 0]);
 /// `mapping(address operator => uint32 miner)`.
 pub const BY_OPERATOR: U256 = U256::from_limbs([4, 0, 0, 0]);

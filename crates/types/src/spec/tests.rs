@@ -29,6 +29,7 @@ fn audits_fit_the_sizes_they_are_for() {
         AuditSpec { samples: 0, ..devnet.clone() },
         AuditSpec { settled_per_block_max: 0, ..devnet.clone() },
         AuditSpec { burn_percent: 101, ..devnet.clone() },
+        AuditSpec { silent_rounds: 0, ..devnet.clone() },
         AuditSpec { vest_ms: 0, ..devnet },
     ];
     for audits in wrong {

@@ -1,6 +1,9 @@
 //! Do anything in any order, and see that no wei appears or is lost.
 
-use super::farm::*;
+use super::{
+    farm::*,
+    lives::{Move, a_move},
+};
 use crate::fixture::*;
 use alloy_primitives::{B256, U256};
 use proptest::prelude::*;
@@ -25,6 +28,7 @@ enum Act {
     Expire { id: u64 },
     Buy { days: u32 },
     Wait { minutes: u64 },
+    Seat(Move),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -44,6 +48,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (1..4u64).prop_map(|id| Act::Expire { id }),
         1 => (1..9u32).prop_map(|days| Act::Buy { days }),
         2 => (0..30u64).prop_map(|minutes| Act::Wait { minutes }),
+        9 => a_move().prop_map(Act::Seat),
     ]
 }
 
@@ -123,6 +128,7 @@ impl Act {
                 let _ = farm.net.try_pay(ALICE, TERRITORIES, U256::from(FUNDS / 1_000), &call);
             }
             Self::Wait { minutes } => farm.net.world.block.timestamp_ms += minutes * 60_000,
+            Self::Seat(one) => one.perform(farm),
         }
     }
 }
@@ -135,7 +141,7 @@ fn check(farm: &mut Farm) {
     for miner in 1..=miners {
         let standing = farm.standing(miner);
         owed += standing.vesting + standing.claimable;
-        collateral += farm.collateral(miner);
+        collateral += farm.collateral(miner) + farm.parting(miner);
     }
     let fee = farm.net.spec.audits.as_ref().unwrap().challenge_fee;
     let ended = farm.net.events::<IAudits::ChallengeEnded>().len();

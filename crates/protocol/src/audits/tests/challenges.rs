@@ -3,7 +3,7 @@ use crate::{audits::challenges::challenged_chunk, fixture::*};
 use alloy_primitives::{Address, U256};
 use proofs::{opening::stripe_content, response::Source};
 use types::{
-    abi::{AUDITS, IAudits, MINERS, VOLUMES},
+    abi::{AUDITS, IAudits, IVolumes, MINERS, VOLUMES},
     merkle::Tree,
 };
 
@@ -93,7 +93,6 @@ fn a_challenge_names_what_a_member_owes() {
     let good = challenge(&farm, 1, 3);
     let bad = [
         IAudits::challengeCall { seat: 7, ..good.clone() },
-        IAudits::challengeCall { seat: 8, ..good.clone() },
         IAudits::challengeCall { stripe: 0, ..good.clone() },
         IAudits::challengeCall { leaf: farm.net.leaves(1)[0].clone(), ..good.clone() },
         IAudits::challengeCall { path: Vec::new(), ..good.clone() },
@@ -101,6 +100,8 @@ fn a_challenge_names_what_a_member_owes() {
     for call in bad {
         let _: IAudits::InvalidChallenge = refusal(farm.net.try_pay(MALLORY, AUDITS, U256::from(FEE), &call));
     }
+    let nobody = IAudits::challengeCall { seat: 8, ..good.clone() };
+    let _: IVolumes::UnknownSeat = refusal(farm.net.try_pay(MALLORY, AUDITS, U256::from(FEE), &nobody));
     let short: IAudits::Underpaid = refusal(farm.net.try_pay(MALLORY, AUDITS, U256::from(FEE - 1), &good));
     assert_eq!(short.due, U256::from(FEE));
     farm.release(1);

@@ -78,14 +78,19 @@ impl Farm {
     }
 
     pub fn with(spec: StorageSpec) -> Self {
+        Self::sized(spec, 9, 2)
+    }
+
+    /// So many miners with so many lots each.
+    pub fn sized(spec: StorageSpec, miners: u32, lots: u32) -> Self {
         let mut net = Net::new(spec);
         // The first round opens with the next minute, when all is in place.
         let clock = Clock { opened_ms: START_MS, ..Clock::default() };
         net.world.storage.insert((AUDITS, U256::ZERO), clock.encode());
-        net.add_miners(9, 2);
+        net.add_miners(miners, lots);
         let mut farm = Self { net, fragments: BTreeMap::new(), duties: BTreeMap::new() };
-        for miner in 1..=9 {
-            farm.plot(miner, (miner - 1) * 2 + 1, 2);
+        for miner in 1..=miners {
+            farm.plot(miner, (miner - 1) * lots + 1, lots);
         }
         farm.net.form();
         farm.net.territory(1 << 30, 30);
@@ -106,6 +111,10 @@ impl Farm {
 
     /// Commits stripes with real fragments to volume 1.
     pub fn store(&mut self, sequence: u64, lengths: &[u64], seats: &[usize]) {
+        self.store_in(1, sequence, lengths, seats);
+    }
+
+    pub fn store_in(&mut self, volume: u32, sequence: u64, lengths: &[u64], seats: &[usize]) {
         let profile = Profile::Devnet;
         let mut stripes = Vec::new();
         for (index, length) in lengths.iter().enumerate() {
@@ -123,7 +132,7 @@ impl Farm {
             self.fragments.insert(segment_id(profile, *length, &root), fragments);
             stripes.push(Stripe { fragmentsRoot: root, length: *length });
         }
-        let batch = self.net.batch(1, 1, sequence, stripes, seats);
+        let batch = self.net.batch(volume, 1, sequence, stripes, seats);
         self.net.commit(vec![batch]);
     }
 
@@ -194,12 +203,15 @@ impl Farm {
                 stripe_count: duty.stripeCount,
                 stripes_root: duty.stripesRoot,
                 fresh_from: duty.freshFrom,
+                gap_from: duty.gapFrom,
+                gap_to: duty.gapTo,
             });
             let idle_root = (!duty.idleRoot.is_zero()).then_some(duty.idleRoot);
             let leaves: Vec<StripeLeaf> = self.net.leaves(duty.volume).iter().map(stripe_leaf).collect();
             let leaves = leaves[..duty.stripeCount as usize].to_vec();
-            let owed = (0..duty.stripeCount).map(|stripe| {
-                self.net.view(AUDITS, &IAudits::owesCall { volume: duty.volume, stripe, seat: duty.seat })
+            let owed = (0..).zip(&leaves).map(|(stripe, leaf)| {
+                !service.is_some_and(|service| service.is_absent(leaf))
+                    && self.net.view(AUDITS, &IAudits::owesCall { volume: duty.volume, stripe, seat: duty.seat })
             });
             holder.owed.push(owed.collect());
             holder.duties.push(Duty { service, idle_root });
@@ -269,6 +281,34 @@ impl Farm {
         self.until(OPEN);
         self.open_all(miners);
         self.until(REST);
+    }
+
+    /// Blocks until something is so.
+    pub fn wait_for(&mut self, is_so: impl Fn(&mut Self) -> bool) {
+        for _ in 0..200 {
+            if is_so(self) {
+                return;
+            }
+            self.block();
+        }
+        panic!("it never came to that");
+    }
+
+    pub fn seat(&mut self, seat: u16) -> IVolumes::Seat {
+        self.net.view(VOLUMES, &IVolumes::seatOfCall { volume: 1, seat })
+    }
+
+    /// What a lot owes in this round.
+    pub fn duty(&mut self, lot: u32) -> IAudits::Duty {
+        self.net.view(AUDITS, &IAudits::dutyCall { lot })
+    }
+
+    pub fn parting(&mut self, miner: u32) -> U256 {
+        self.net.view(MINERS, &IMiners::standingCall { id: miner }).parting
+    }
+
+    pub fn miners(&mut self) -> std::ops::RangeInclusive<u32> {
+        1..=self.net.view(MINERS, &IMiners::minerCountCall {})
     }
 
     pub fn faults(&self) -> Vec<IAudits::Faulted> {

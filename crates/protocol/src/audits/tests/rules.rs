@@ -324,7 +324,8 @@ fn missed_rounds_cost_their_reward_up_to_a_part_of_the_collateral() {
     assert!(missed.iter().all(|m| m.fine == each * U256::from(m.lastRound - m.firstRound + 1)), "linear");
 
     // With a reward as large as the collateral the outage is capped.
-    let spec = StorageSpec { lot_collateral: each * U256::from(10), ..spec() };
+    let audits = AuditSpec { silent_rounds: u16::MAX, ..spec().audits.unwrap() };
+    let spec = StorageSpec { lot_collateral: each * U256::from(10), audits: Some(audits), ..spec() };
     let mut farm = Farm::with(spec);
     farm.play(1..=9);
     let start = farm.collateral(1);

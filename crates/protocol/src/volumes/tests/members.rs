@@ -41,9 +41,18 @@ pub fn operator(net: &Net, miner: u32) -> Address {
     net.operators[miner as usize - 1]
 }
 
-/// As audits will.
+/// As audits do.
 pub fn lose(net: &mut Net, seat: u16, reason: u8) {
-    net.call(AUDITS, VOLUMES, &IMembers::declareLostCall { volume: 1, seat, reason });
+    lose_in(net, 1, seat, reason);
+}
+
+fn lose_in(net: &mut Net, volume: u32, seat: u16, reason: u8) {
+    let lot = net.volume(volume).lots[usize::from(seat)];
+    assert!(net.call(AUDITS, VOLUMES, &verdict(volume, seat, lot, reason)));
+}
+
+fn verdict(volume: u32, seat: u16, lot: u32, reason: u8) -> IMembers::declareLostCall {
+    IMembers::declareLostCall { volume, seat, lot, reason, onTrialOnly: false }
 }
 
 /// Lets blocks pass, with the beacons that are waited for.
@@ -177,16 +186,25 @@ fn who_returns_in_time_is_taken_back_and_pays_nothing() {
 #[test]
 fn audits_alone_declare_others_lost() {
     let (mut net, _) = net();
-    let call = IMembers::declareLostCall { volume: 1, seat: 0, reason: reason::SILENT };
+    let lot = net.volume(1).lots[0];
+    let call = verdict(1, 0, lot, reason::SILENT);
     for from in [ALICE, MINERS, VOLUMES, crate::SYSTEM] {
         let _: IModule::UnknownSelector = refusal(net.try_call(from, VOLUMES, &call));
     }
     for (seat, reason) in [(8, 1), (0, 0), (0, 5)] {
-        let bad = IMembers::declareLostCall { volume: 1, seat, reason };
-        assert!(net.try_call(AUDITS, VOLUMES, &bad).is_err());
+        assert!(net.try_call(AUDITS, VOLUMES, &verdict(1, seat, lot, reason)).is_err());
+    }
+    // A verdict on a lot that does not hold the seat, or on a newcomer where there is none.
+    let early = IMembers::declareLostCall { onTrialOnly: true, ..call.clone() };
+    for nothing in [verdict(1, 0, lot + 1, reason::FAULTY), early] {
+        assert!(!net.call(AUDITS, VOLUMES, &nothing));
     }
     lose(&mut net, 0, reason::SILENT);
-    let _: IVolumes::SeatBusy = refusal(net.try_call(AUDITS, VOLUMES, &call));
+    assert!(!net.call(AUDITS, VOLUMES, &call), "it is known");
+    // Who may return may not once it is known to have nothing.
+    lose(&mut net, 0, reason::FAULTY);
+    assert_eq!((seat(&mut net, 0).state, seat(&mut net, 0).reason), (phase::LOST, reason::FAULTY));
+    assert!(!net.call(AUDITS, VOLUMES, &verdict(1, 0, lot, reason::FAULTY)));
 }
 
 /// Lazy where nothing is written: a sealed volume waits for its trigger, an urgent one for nothing.
@@ -243,9 +261,7 @@ fn the_worst_volume_is_repaired_first() {
     let mut net = Net::formed_with(StorageSpec { open_target: 2, ..StorageSpec::devnet() });
     net.form();
     net.add_miners(2, 4);
-    let lose = |net: &mut Net, volume, seat| {
-        net.call(AUDITS, VOLUMES, &IMembers::declareLostCall { volume, seat, reason: reason::FAULTY });
-    };
+    let lose = |net: &mut Net, volume, seat| lose_in(net, volume, seat, reason::FAULTY);
     // The draw for formation is over; the next one takes what is worst.
     lose(&mut net, 1, 0);
     for seat in 0..3 {
