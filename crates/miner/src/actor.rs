@@ -4,6 +4,7 @@ use crate::{
     audit::Auditor,
     follow::{FollowError, Follower},
     notes,
+    repair::Repairer,
     service::MinerService,
     setup::{Keys, MinerConfig, set_up},
     staging::Staging,
@@ -156,7 +157,7 @@ async fn run(
     let miner = set_up(&follower.chain, &config, &keys).await?;
     follower.state.lock().miner = miner;
     told.send_modify(|progress| progress.miner = Some(miner));
-    let _auditing = audit(&follower, &keys, told.subscribe()).await?;
+    let _beside = keep_up(&follower, &keys, &told.subscribe()).await?;
     let mut unreachable = false;
     loop {
         match follower.step().await {
@@ -178,28 +179,52 @@ async fn run(
     }
 }
 
-/// Answers rounds beside following, until the handle is dropped; nothing on a chain without rounds.
-async fn audit(
+/// Answers rounds and repairs beside following, until the handles are dropped.
+async fn keep_up(
     follower: &Follower,
     keys: &Keys,
-    mut progress: watch::Receiver<Progress>,
-) -> Result<Option<AbortOnDropHandle<()>>, ChainError> {
+    progress: &watch::Receiver<Progress>,
+) -> Result<[AbortOnDropHandle<()>; 2], ChainError> {
     let spec = follower.chain.spec().await?;
-    let Some(audits) = &spec.storage.audits else { return Ok(None) };
-    let (chain, store, state) = (follower.chain.clone(), follower.store.clone(), follower.state.clone());
-    let sender = Sender::new(chain.clone(), keys.operator.clone());
-    let mut auditor = Auditor::new(chain, store, state, sender, (&spec.storage, audits));
-    Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
-        let mut told = String::new();
-        while progress.changed().await.is_ok() {
-            let text = auditor.step().await.err().map(|error| error.to_string()).unwrap_or_default();
-            // Said once, not once a block.
-            if !text.is_empty() && text != told {
-                tracing::warn!("the round is not answered yet: {text}");
-            }
-            told = text;
+    let sender = || Sender::new(follower.chain.clone(), keys.operator.clone());
+    let (chain, store, state) = (&follower.chain, &follower.store, &follower.state);
+    let audits = spec.storage.audits.as_ref();
+    let auditor = audits
+        .map(|audits| Auditor::new(chain.clone(), store.clone(), state.clone(), sender(), (&spec.storage, audits)));
+    let repairer = Repairer::new(follower, sender());
+    Ok([
+        AbortOnDropHandle::new(tokio::spawn(audit(auditor, progress.clone()))),
+        AbortOnDropHandle::new(tokio::spawn(repair(repairer, progress.clone()))),
+    ])
+}
+
+async fn audit(auditor: Option<Auditor>, mut progress: watch::Receiver<Progress>) {
+    let Some(mut auditor) = auditor else { return };
+    let mut told = Told::default();
+    while progress.changed().await.is_ok() {
+        told.tell("the round is not answered yet", auditor.step().await);
+    }
+}
+
+async fn repair(mut repairer: Repairer, mut progress: watch::Receiver<Progress>) {
+    let mut told = Told::default();
+    while progress.changed().await.is_ok() {
+        told.tell("not everything is repaired yet", repairer.step().await);
+    }
+}
+
+/// What was said last, so that it is said once and not once a block.
+#[derive(Default)]
+struct Told(String);
+
+impl Told {
+    fn tell<E: std::fmt::Display>(&mut self, what: &str, result: Result<(), E>) {
+        let text = result.err().map(|error| error.to_string()).unwrap_or_default();
+        if !text.is_empty() && text != self.0 {
+            tracing::warn!("{what}: {text}");
         }
-    }))))
+        self.0 = text;
+    }
 }
 
 /// Reads back what a miner knew.

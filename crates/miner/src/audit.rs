@@ -283,6 +283,8 @@ fn lot_of(state: &State, duty: &IAudits::Duty) -> Result<Lot, AuditError> {
         stripe_count: duty.stripeCount,
         stripes_root: duty.stripesRoot,
         fresh_from: duty.freshFrom,
+        gap_from: duty.gapFrom,
+        gap_to: duty.gapTo,
     };
     Ok(Lot { volume: duty.volume, duty: Duty { service: Some(service), idle_root } })
 }

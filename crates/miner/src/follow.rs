@@ -20,7 +20,7 @@ use transport::Transport;
 use types::{
     Profile, StripeLeaf,
     abi::{
-        IVolumes::{Appended, Formed, Released},
+        IVolumes::{Appended, Formed, Released, SeatDrawn, Voided},
         VOLUMES,
     },
     layout::{
@@ -106,13 +106,32 @@ impl Follower {
         Ok(())
     }
 
-    /// The volumes that were formed with this miner in these blocks.
+    /// The seats that this miner got in these blocks: in new volumes, or of others.
     async fn formed(&self, from: u64, to: u64) -> Result<Vec<((u64, u64), Event)>, ChainError> {
-        let topics = [Some(vec![Formed::SIGNATURE_HASH]), None, None, None];
+        let topics = [Some(vec![Formed::SIGNATURE_HASH, SeatDrawn::SIGNATURE_HASH]), None, None, None];
         let entries = self.chain.logs(LogFilter { from, to: Some(to), address: VOLUMES, topics }).await?;
         let miner = self.state.lock().miner;
-        let events = entries.iter().map(|entry| Ok(read_formed(entry, miner)?.map(|event| (place(entry), event))));
-        events.filter_map(Result::transpose).collect()
+        let mut events = Vec::new();
+        for entry in &entries {
+            let event = match entry.log.topics().first() == Some(&SeatDrawn::SIGNATURE_HASH) {
+                true => self.read_drawn(entry, miner).await?,
+                false => read_formed(entry, miner)?,
+            };
+            events.extend(event.map(|event| (place(entry), event)));
+        }
+        Ok(events)
+    }
+
+    /// The seat of another that `miner` was drawn for. A successor gets the seat only when it has the column.
+    async fn read_drawn(&self, entry: &LogEntry, miner: u32) -> Result<Option<Event>, ChainError> {
+        let drawn = SeatDrawn::decode_log(&entry.log).map_err(invalid)?.data;
+        if drawn.miner != miner || drawn.handOver {
+            return Ok(None);
+        }
+        let (volume, seat) = (drawn.volume, drawn.seat);
+        let profile = Network(&*self.chain).volume_with_members(volume).await?.profile;
+        tracing::warn!(volume, seat, bytes = drawn.targetBytes, "drawn for the seat of another: rebuilding its column");
+        Ok(Some(Event::Formed { volume, seat, profile }))
     }
 
     /// Looks again for volumes of this miner if the chain knows of more: a node has not told of them.
@@ -144,7 +163,7 @@ impl Follower {
         volumes.extend(found.iter().map(|(_, event)| event.volume()));
         let topics: Vec<_> = volumes.iter().map(|volume| B256::left_padding_from(&volume.to_be_bytes())).collect();
         for volumes in topics.chunks(VOLUMES_PER_QUERY) {
-            let kinds = vec![Appended::SIGNATURE_HASH, Released::SIGNATURE_HASH];
+            let kinds = vec![Appended::SIGNATURE_HASH, Released::SIGNATURE_HASH, Voided::SIGNATURE_HASH];
             let topics = [Some(kinds), Some(volumes.to_vec()), None, None];
             for entry in self.chain.logs(LogFilter { topics, ..filter.clone() }).await? {
                 found.push((place(&entry), read_stripe_event(&entry)?));
@@ -356,6 +375,11 @@ pub(crate) fn read_leaf(appended: &Appended) -> StripeLeaf {
 }
 
 fn read_stripe_event(entry: &LogEntry) -> Result<Event, ChainError> {
+    if entry.log.topics().first() == Some(&Voided::SIGNATURE_HASH) {
+        // Gone like a released one, because it was garbage.
+        let Voided { volume, segment, index, .. } = Voided::decode_log(&entry.log).map_err(invalid)?.data;
+        return Ok(Event::Released { volume, index, segment });
+    }
     if entry.log.topics().first() == Some(&Released::SIGNATURE_HASH) {
         let Released { volume, segment, index, .. } = Released::decode_log(&entry.log).map_err(invalid)?.data;
         return Ok(Event::Released { volume, index, segment });

@@ -14,6 +14,7 @@ mod actor;
 mod audit;
 mod follow;
 mod notes;
+mod repair;
 mod resync;
 mod service;
 mod setup;

@@ -7,6 +7,7 @@
 //! "l" volume (4) index (4)  → segment (32) ‖ territory ‖ offset ‖ fragment bytes ‖ length ‖ committed at ‖ term end (8 each)
 //! "m" volume (4) index (4)  → segment (32): the stripe is in the log and its fragment is not here
 //! "r" volume (4) index (4)  → nothing: the stripe was released, on a chain with audits
+//! "a" volume (4) index (4)  → nothing: rounds may or may not ask for the stripe, the chain knows
 //! ```
 //! All integers are big endian, so that notes of a volume lie in order.
 
@@ -86,6 +87,27 @@ pub(crate) fn released_key(volume: u32, index: u32) -> Vec<u8> {
 
 pub(crate) fn put_released(volume: u32, index: u32) -> Change {
     put(released_key(volume, index), Vec::new())
+}
+
+pub(crate) fn doubtful_key(volume: u32, index: u32) -> Vec<u8> {
+    numbered(b'a', &[volume, index])
+}
+
+pub(crate) fn put_doubtful(volume: u32, index: u32) -> Change {
+    put(doubtful_key(volume, index), Vec::new())
+}
+
+/// Forgets all about the stripe of this leaf.
+pub(crate) fn forget_stripe(leaf_key: Vec<u8>) -> impl Iterator<Item = Change> {
+    b"lmra".iter().map(move |tag| {
+        let mut key = leaf_key.clone();
+        key[0] = *tag;
+        Change::Note { key, value: None }
+    })
+}
+
+pub(crate) fn forget_log(volume: u32) -> Change {
+    Change::Note { key: numbered(b'v', &[volume]), value: None }
 }
 
 pub(crate) fn missing_key(volume: u32, index: u32) -> Vec<u8> {

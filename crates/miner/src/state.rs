@@ -34,7 +34,7 @@ impl VolumeLog {
 /// What happened on chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// This miner became a member.
+    /// This miner became a member, of a new volume or in the place of another.
     Formed { volume: u32, seat: u16, profile: Profile },
     /// A stripe was appended.
     Appended { volume: u32, index: u32, leaf: StripeLeaf },

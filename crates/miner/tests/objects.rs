@@ -12,15 +12,21 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use store::{MemoryDisk, Store, StoreConfig};
 use tokio::sync::Notify;
 use transport::{MemoryNetwork, memory::Behaviour};
-use types::{ReceiptKey, spec::StorageSpec};
+use types::{
+    ReceiptKey,
+    abi::{IVolumes, VOLUMES},
+    spec::{AuditSpec, StorageSpec},
+};
 
 const MINERS: usize = 8;
 /// Time between blocks while nothing is sent, for each that waits.
+/// Real time for what takes minutes of the chain's.
+const PATIENCE: Duration = Duration::from_secs(120);
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
 fn operator(index: usize) -> PrivateKeySigner {
@@ -56,10 +62,15 @@ struct Net {
 
 impl Net {
     async fn new() -> Self {
-        let accounts = (0..MINERS).map(|index| operator(index).address()).chain([client::Keys::devnet(0).address()]);
-        let chain = Arc::new(MemoryChain::funding(storage(), accounts, HEARTBEAT));
+        Self::with(MINERS, storage()).await
+    }
+
+    async fn with(miner_count: usize, storage: StorageSpec) -> Self {
+        let accounts =
+            (0..miner_count).map(|index| operator(index).address()).chain([client::Keys::devnet(0).address()]);
+        let chain = Arc::new(MemoryChain::funding(storage, accounts, HEARTBEAT));
         let network = MemoryNetwork::new();
-        let disks: Vec<_> = (0..MINERS).map(|_| MemoryDisk::new(4 << 30)).collect();
+        let disks: Vec<_> = (0..miner_count).map(|_| MemoryDisk::new(4 << 30)).collect();
         let mut miners = Vec::new();
         for (index, disk) in disks.iter().enumerate() {
             miners.push(start(&chain, &network, disk, index).await);
@@ -138,4 +149,58 @@ async fn programs_that_were_killed_while_staging_leave_room_for_the_next() {
     let report = client.put("bucket", "key", Source::bytes(object.clone()), PutOptions::default()).await;
     assert!(!report.expect("puts").degraded);
     assert_eq!(client.read("bucket", "key", None).await.expect("reads"), object);
+}
+
+/// Lets time pass until `look` sees something; blocks are a second apart.
+async fn until<T>(net: &Net, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        // Blocks come with the miners' own transactions, or by a heartbeat.
+        let height = net.chain.head().await.expect("answers").height;
+        net.chain.wait_above(height).await.expect("a block");
+        net.chain.skip(Duration::from_secs(1));
+    }
+}
+
+/// The seats of a volume as the chain knows them.
+async fn seats(net: &Net, volume: u32) -> Vec<IVolumes::Seat> {
+    let calls: Vec<_> = (0..8).map(|seat| IVolumes::seatOfCall { volume, seat }).collect();
+    Network(&*net.chain).read_many(VOLUMES, &calls).await.expect("answers")
+}
+
+/// Nobody is told that a miner is gone: it is missed by the rounds, replaced by lot, and its column is made again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miner_that_is_gone_for_good_is_replaced_and_its_column_rebuilt() {
+    let audits = AuditSpec { light_divisor: 4, deep_divisor: 16, ..AuditSpec::devnet() };
+    let mut net = Net::with(10, StorageSpec { audits: Some(audits), ..storage() }).await;
+    let object = noise(3_000_000);
+    net.client.put("bucket", "key", Source::bytes(object.clone()), PutOptions::default()).await.expect("puts");
+    let network = Network(&*net.chain);
+    let mut volume = 0;
+    for id in 1..=network.volume_count().await.expect("answers") {
+        if network.volume(id).await.expect("answers").stripeCount > 0 {
+            volume = id;
+        }
+    }
+    let members = network.volume(volume).await.expect("answers").miners;
+    let gone = members[0];
+    net.network.set_behaviour(peer(gone as usize - 1), Behaviour::Gone);
+    net.miners.remove(gone as usize - 1).stop().await;
+
+    let newcomer = until(&net, "another miner has the seat and the column", async || {
+        let seats = seats(&net, volume).await;
+        let is_whole = seats.iter().all(|seat| matches!(seat.state, 0 | 5));
+        (is_whole && seats[0].miner != gone).then_some(seats[0].miner)
+    })
+    .await;
+    assert!(!members.contains(&newcomer));
+    // With four of the old members gone as well, the newcomer's fragments are needed.
+    for miner in members.iter().skip(1).take(4) {
+        net.network.set_behaviour(peer(*miner as usize - 1), Behaviour::Gone);
+    }
+    assert_eq!(net.client.read("bucket", "key", None).await.expect("reads"), object);
 }

@@ -179,35 +179,9 @@ fn miners(error: Miners) -> String {
         }
         Miners::MinerRetired(MinerRetired { miner }) => format!("miner {miner} is retired"),
         Miners::DrawPending(DrawPending {}) => "a draw is under way: try again after the next blocks".into(),
+        Miners::RoundPending(RoundPending {}) => "an audit round holds the miner: try again when it is over".into(),
         Miners::DrainingUnchanged(DrainingUnchanged { miner }) => format!("miner {miner} is in that state already"),
-        Miners::RoundPending(_) => "an audit round may still ask for these lots: try again when it is over".into(),
-    }
-}
-
-fn audits(error: Audits) -> String {
-    use IAudits::*;
-    match error {
-        Audits::NoRounds(_) => "this chain has no audits".into(),
-        Audits::WrongStage(WrongStage { round, stage }) => {
-            format!("round {round} is at stage {stage}: too late, or too early")
-        }
-        Audits::NotAudited(NotAudited { miner: 0 }) => "the account has no miner".into(),
-        Audits::NotAudited(NotAudited { miner }) => format!("miner {miner} had no lots when the round opened"),
-        Audits::AlreadyCommitted(AlreadyCommitted { round }) => format!("round {round} was committed to before"),
-        Audits::InvalidLoss(_) => "too many entries are declared lost, or they are out of order".into(),
-        Audits::UnknownSample(UnknownSample { sample }) => format!("sample {sample} asks nobody for anything"),
-        Audits::AlreadyOpened(AlreadyOpened { sample }) => format!("sample {sample} was opened before"),
-        Audits::NotCommitted(NotCommitted { miner }) => format!("miner {miner} has not committed in this round"),
-        Audits::InvalidOpening(InvalidOpening { reason }) => format!("the opening is invalid: {reason}"),
-        Audits::NotLotsOperator(NotLotsOperator { lot }) => format!("lot {lot} is no live lot of the account's miner"),
-        Audits::AlreadyPlotted(AlreadyPlotted { lot }) => format!("lot {lot} has an idle root already"),
-        Audits::InvalidPlot(_) => "idle roots are missing, zero, or too many at once".into(),
-        Audits::InvalidChallenge(_) => "the stripe is not owed there, or its holder has too many challenges".into(),
-        Audits::UnknownChallenge(UnknownChallenge { challenge }) => format!("challenge {challenge} is not open"),
-        Audits::ChallengePending(ChallengePending { challenge }) => {
-            format!("challenge {challenge} may still be answered: try again after its round")
-        }
-        Audits::Underpaid(Underpaid { due, paid }) => format!("{due} wei are due, {paid} were sent"),
+        Miners::NothingToWithdraw(NothingToWithdraw { miner }) => format!("no collateral of miner {miner} waits"),
     }
 }
 
@@ -246,6 +220,42 @@ fn policies(error: Policies) -> String {
             "under caps of {regionCap} per region and {networkCap} per network {placed} of {needed} seats find a miner: \
              raise the caps or allow more regions"
         ),
+    }
+}
+
+fn audits(error: Audits) -> String {
+    use IAudits::*;
+    match error {
+        Audits::NoRounds(NoRounds {}) => "this chain has no audits".into(),
+        Audits::WrongStage(WrongStage { round, stage }) => {
+            format!("round {round} is at stage {stage}, which does not take this: it came too early or too late")
+        }
+        Audits::NotAudited(NotAudited { miner: 0 }) => {
+            "this account has no miner: register one, or use its keystore".into()
+        }
+        Audits::NotAudited(NotAudited { miner }) => format!("miner {miner} has no lots to answer for"),
+        Audits::AlreadyCommitted(AlreadyCommitted { round }) => format!("round {round} has a commitment already"),
+        Audits::InvalidLoss(InvalidLoss {}) => {
+            "the entries declared lost are too many, out of order or not asked for".into()
+        }
+        Audits::UnknownSample(UnknownSample { sample }) => format!("sample {sample} asks nobody anything"),
+        Audits::AlreadyOpened(AlreadyOpened { sample }) => format!("sample {sample} is open already"),
+        Audits::NotCommitted(NotCommitted { miner }) => format!("miner {miner} did not commit to this round"),
+        Audits::InvalidOpening(InvalidOpening { reason }) => format!("the opening is refused: {reason}"),
+        Audits::NotLotsOperator(NotLotsOperator { lot }) => format!("lot {lot} is not this account's, or was withdrawn"),
+        Audits::AlreadyPlotted(AlreadyPlotted { lot }) => format!("the idle root of lot {lot} stands for good"),
+        Audits::InvalidPlot(InvalidPlot {}) => "name one to 64 idle roots, none of them zero".into(),
+        Audits::InvalidChallenge(InvalidChallenge {}) => {
+            "the member did not owe this stripe when the round began, or has enough challenges".into()
+        }
+        Audits::UnknownChallenge(UnknownChallenge { challenge }) => format!("challenge {challenge} is not open"),
+        Audits::ChallengePending(ChallengePending { challenge }) => {
+            format!("the round of challenge {challenge} is not over: try again after it")
+        }
+        Audits::NotSilent(NotSilent { lot, missedRounds }) => {
+            format!("lot {lot} keeps its seat, if it has one: {missedRounds} rounds in a row were missed")
+        }
+        Audits::Underpaid(Underpaid { due, paid }) => format!("{due} wei are due, {paid} were sent"),
     }
 }
 

@@ -98,18 +98,22 @@ impl Holdings {
     }
 
     /// The fragment of a stripe, if the seat owed it at beacon A.
-    fn owed(&self, stripe: &Stripe, seat: u16) -> Result<Option<FragmentRecord>, HoldingError> {
+    fn owed(&self, stripe: &Stripe, service: &Service) -> Result<Option<FragmentRecord>, HoldingError> {
         let Stripe { volume, index, leaf } = *stripe;
+        if service.is_absent(&leaf) {
+            return Ok(None);
+        }
         let is_released = self.store.note(&notes::released_key(volume, index))?.is_some();
         let is_missing = self.store.note(&notes::missing_key(volume, index))?.is_some();
         let record = self.store.record(FragmentKey { segment: leaf.segment, volume })?;
-        if !is_released && !is_missing {
+        let is_doubtful = self.store.note(&notes::doubtful_key(volume, index))?.is_some();
+        if !is_released && !is_missing && !is_doubtful {
             return record.map(Some).ok_or(HoldingError::Lost { volume, stripe: index });
         }
         if is_released && record.is_none() {
             return Ok(None);
         }
-        let call = IAudits::owesCall { volume, stripe: index, seat };
+        let call = IAudits::owesCall { volume, stripe: index, seat: service.seat };
         match self.runtime.block_on(Network(&*self.chain).read(AUDITS, &call))? {
             true => record.map(Some).ok_or(HoldingError::Lost { volume, stripe: index }),
             false => Ok(None),
@@ -129,7 +133,7 @@ impl Holdings {
             };
             let fragment_end = stripe.leaf.offset + stripe.leaf.fragment_bytes;
             let part_end = end.min(fragment_end);
-            if let Some(record) = self.owed(&stripe, service.seat)? {
+            if let Some(record) = self.owed(&stripe, service)? {
                 let range = position - stripe.leaf.offset..part_end - stripe.leaf.offset;
                 let lost = HoldingError::Lost { volume, stripe: stripe.index };
                 let read = self.store.read(record.key, Some(range))?.ok_or(lost)?;
@@ -178,7 +182,7 @@ impl Source for Holdings {
     fn stripe(&self, lot: u32, position: u64) -> Result<Witness, HoldingError> {
         let (volume, service) = self.service(lot)?;
         let stripe = self.covering(volume, service.stripe_count, position)?;
-        let fragment = self.owed(&stripe, service.seat)?.map(|record| (record.root, record.path));
+        let fragment = self.owed(&stripe, &service)?.map(|record| (record.root, record.path));
         let log_path = self.log_path(volume, &service, stripe.index)?;
         Ok(Witness { index: stripe.index, leaf: stripe.leaf, log_path, fragment })
     }

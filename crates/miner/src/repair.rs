@@ -1,0 +1,357 @@
+//! Keep seats whole: take back what silence lost, rebuild what is not here, let go of what others hold now.
+//!
+//! # Design
+//! A fragment that is owed and not here is noted as missing, however that came about: the miner was drawn for the seat of
+//! another, did not sign, or lost its log. Whatever is missing is rebuilt from `k` verified fragments of other members, in
+//! the order of the log, so that the watermark of a newcomer rises steadily. The chain is told afterwards: `progress` for
+//! a column that is taken over, `heal` for a stripe that the seat had not signed.
+
+mod rebuild;
+
+use crate::{follow::Follower, notes, service::keep_found, state::State};
+use alloy_primitives::U256;
+use client::{
+    SendError, Sender,
+    chain::{ChainApi, ChainError, Network, OpenVolume},
+};
+use erasure::Code;
+use futures::{StreamExt, stream};
+use parking_lot::Mutex;
+use rebuild::{RebuildError, rebuild};
+use std::{collections::HashMap, sync::Arc};
+use store::{Change, FragmentKey, Store, StoreError};
+use tokio::sync::RwLock;
+use transport::Transport;
+use types::{
+    Profile, StripeLeaf,
+    abi::{AUDITS, IAudits, IVolumes, Leaf, Release, VOLUMES},
+    layout::audits::{RoundQuery, Stage},
+    merkle::{self, EMPTY, LOG_DEPTH},
+};
+
+/// States of a seat, as the chain numbers them.
+const LOST: u8 = 1;
+const REBUILDING: u8 = 2;
+const UNSETTLED: u8 = 5;
+/// Why a seat is lost that may be taken back.
+const SILENT: u8 = 1;
+/// Chain time between two looks at the seats.
+const LOOK_MS: u64 = 4_000;
+/// Stripes that are rebuilt at the same time, and after which the chain is told.
+const STRIPES_AT_ONCE: usize = 4;
+const STRIPES_PER_REPORT: usize = 32;
+/// Leaves that are forgotten at once.
+const FORGET_MAX: usize = 256;
+
+/// Repair cannot go on now; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RepairError {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Send(#[from] SendError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    #[error("the log of volume {0} is damaged")]
+    Log(u32),
+}
+
+/// Looks after the seats of one miner.
+pub(crate) struct Repairer {
+    chain: Arc<dyn ChainApi>,
+    transport: Arc<dyn Transport>,
+    store: Store,
+    state: Arc<Mutex<State>>,
+    turn: Arc<RwLock<()>>,
+    sender: Sender,
+    codes: HashMap<Profile, Code>,
+    looked_at_ms: u64,
+    /// The last round after which silent members were looked for.
+    reported_round: u64,
+}
+
+/// A seat as this miner and the chain know it.
+struct Chair {
+    volume: u32,
+    seat: u16,
+    profile: Profile,
+    record: IVolumes::Seat,
+}
+
+impl Repairer {
+    /// For the miner that `follower` follows the chain for.
+    pub(crate) fn new(follower: &Follower, sender: Sender) -> Self {
+        let code = |profile: Profile| {
+            let parity = profile.total() - profile.data();
+            Some((profile, Code::new(profile.data().into(), parity.into()).ok()?))
+        };
+        Self {
+            chain: follower.chain.clone(),
+            transport: follower.transport.clone(),
+            store: follower.store.clone(),
+            state: follower.state.clone(),
+            turn: follower.turn.clone(),
+            sender,
+            codes: [Profile::Devnet, Profile::Standard, Profile::Wide].into_iter().filter_map(code).collect(),
+            looked_at_ms: 0,
+            reported_round: 0,
+        }
+    }
+
+    /// Looks at all seats and does what is to be done for each.
+    pub(crate) async fn step(&mut self) -> Result<(), RepairError> {
+        let now_ms = self.state.lock().now_ms;
+        if now_ms < self.looked_at_ms.saturating_add(LOOK_MS) {
+            return Ok(());
+        }
+        self.looked_at_ms = now_ms;
+        let mut failed = self.report_silent().await;
+        for chair in self.chairs().await? {
+            // One volume that cannot be repaired now must not hold up the others.
+            if let Err(error) = self.look_after(&chair, now_ms).await {
+                tracing::debug!(volume = chair.volume, %error, "cannot be repaired yet");
+                failed = Err(error);
+            }
+        }
+        failed
+    }
+
+    async fn chairs(&self) -> Result<Vec<Chair>, ChainError> {
+        let known: Vec<_> = {
+            let state = self.state.lock();
+            state
+                .volumes
+                .iter()
+                .filter(|(_, log)| !log.is_broken)
+                .map(|(id, log)| (*id, log.seat, log.profile))
+                .collect()
+        };
+        let calls: Vec<_> = known.iter().map(|&(volume, seat, _)| IVolumes::seatOfCall { volume, seat }).collect();
+        let records = Network(&*self.chain).read_many(VOLUMES, &calls).await?;
+        let chairs = known.into_iter().zip(records);
+        Ok(chairs.map(|((volume, seat, profile), record)| Chair { volume, seat, profile, record }).collect())
+    }
+
+    async fn look_after(&mut self, chair: &Chair, now_ms: u64) -> Result<(), RepairError> {
+        let Chair { volume, seat, ref record, .. } = *chair;
+        let miner = self.state.lock().miner;
+        if record.miner != miner {
+            return self.leave(volume).await;
+        }
+        match (record.state, record.reason) {
+            (LOST, SILENT) => {
+                tracing::warn!(volume, seat, "the seat was lost by silence: taking it back");
+                self.sender.call(VOLUMES, U256::ZERO, &IVolumes::rejoinCall { volume, seat }).await?;
+            }
+            // Somebody else is drawn.
+            (LOST, _) => {}
+            _ => self.rebuild(chair).await?,
+        }
+        let grace_ms = self.chain.spec().await?.storage.repair.grace_ms;
+        if record.state == UNSETTLED && record.sinceMs.saturating_add(grace_ms) < now_ms {
+            self.sender.call(VOLUMES, U256::ZERO, &IVolumes::settleCall { volume, seat }).await?;
+        }
+        Ok(())
+    }
+
+    /// Rebuilds what is missing of a column, and tells the chain.
+    async fn rebuild(&mut self, chair: &Chair) -> Result<(), RepairError> {
+        let volume = chair.volume;
+        let mut missing: Vec<(u32, FragmentKey)> = {
+            let state = self.state.lock();
+            state.missing.iter().filter(|(key, _)| key.volume == volume).map(|(key, index)| (*index, *key)).collect()
+        };
+        missing.sort_unstable();
+        if missing.is_empty() {
+            return self.report(chair, None).await;
+        }
+        let began = std::time::Instant::now();
+        let members = Network(&*self.chain).volume_with_members(volume).await?;
+        let (total, mut done) = (missing.len(), 0);
+        for part in missing.chunks(STRIPES_PER_REPORT) {
+            let bits = self.missing_bits(chair, part).await?;
+            let rebuilt = stream::iter(part.iter().copied().zip(bits))
+                .map(|((index, key), is_unsigned)| self.rebuild_stripe(chair, &members, index, key, is_unsigned));
+            let results: Vec<_> = rebuilt.buffered(STRIPES_AT_ONCE).collect().await;
+            let unsigned: Vec<_> = results.iter().flatten().flatten().copied().collect();
+            let failed = results.into_iter().enumerate().find_map(|(at, result)| Some((at, result.err()?)));
+            self.heal(chair, &unsigned).await?;
+            done += failed.as_ref().map_or(part.len(), |(at, _)| *at);
+            self.report(chair, missing.get(done).map(|(index, _)| *index)).await?;
+            if let Some((_, error)) = failed {
+                return Err(error);
+            }
+            tracing::info!(volume, seat = chair.seat, stripes = done, of = total, took = ?began.elapsed(), "rebuilt");
+        }
+        Ok(())
+    }
+
+    /// Which of these stripes the seat had not signed: it owes nothing of them before it heals them.
+    async fn missing_bits(&self, chair: &Chair, stripes: &[(u32, FragmentKey)]) -> Result<Vec<bool>, ChainError> {
+        let call = |(index, _): &(u32, FragmentKey)| IVolumes::missingOfCall { volume: chair.volume, index: *index };
+        let calls: Vec<_> = stripes.iter().map(call).collect();
+        let bits = Network(&*self.chain).read_many(VOLUMES, &calls).await?;
+        let (byte, bit) = (usize::from(chair.seat / 8), chair.seat % 8);
+        Ok(bits.iter().map(|bits| bits.get(byte).is_some_and(|byte| byte >> bit & 1 == 1)).collect())
+    }
+
+    /// Rebuilds one fragment and keeps it; answers its index if it is to be healed.
+    async fn rebuild_stripe(
+        &self,
+        chair: &Chair,
+        members: &OpenVolume,
+        index: u32,
+        key: FragmentKey,
+        is_unsigned: bool,
+    ) -> Result<Option<u32>, RepairError> {
+        if self.store.record(key).await?.is_none() {
+            let leaf = self.leaf(chair.volume, index).await?;
+            let code = self.codes.get(&chair.profile).ok_or(RepairError::Log(chair.volume))?.clone();
+            let fragment = rebuild(&*self.transport, code, members, chair.seat, &leaf).await?;
+            self.store.stage(fragment.of(key, leaf.territory)).await.map_err(RebuildError::from)?;
+        }
+        if is_unsigned {
+            // From now on only the chain knows in which rounds it is owed.
+            self.store.update(vec![notes::put_doubtful(chair.volume, index)]).await?;
+        }
+        keep_found(&self.store, &self.state, key, index).await?;
+        Ok(is_unsigned.then_some(index))
+    }
+
+    async fn leaf(&self, volume: u32, index: u32) -> Result<StripeLeaf, RepairError> {
+        let note = self.store.note(notes::leaf_key(volume, index)).await?;
+        note.as_deref().and_then(notes::read_leaf).ok_or(RepairError::Log(volume))
+    }
+
+    /// Tells the chain how much of a column that is taken over is here: all below the first stripe that is missing.
+    async fn report(&self, chair: &Chair, first_missing: Option<u32>) -> Result<(), RepairError> {
+        let Chair { volume, seat, ref record, .. } = *chair;
+        if record.state != REBUILDING {
+            return Ok(());
+        }
+        let here = match first_missing {
+            Some(index) => self.leaf(volume, index).await?.offset,
+            None => self.column_bytes(volume).await?,
+        };
+        // A log that has not been read yet misses nothing.
+        let watermark = here.min(record.targetBytes);
+        if watermark > record.watermark || watermark == record.targetBytes {
+            let call = IVolumes::progressCall { volume, seat, watermark };
+            self.sender.call(VOLUMES, U256::ZERO, &call).await?;
+            tracing::info!(volume, seat, watermark, of = record.targetBytes, "the column is here up to this byte");
+        }
+        Ok(())
+    }
+
+    /// Length of the column by the log that is here.
+    async fn column_bytes(&self, volume: u32) -> Result<u64, RepairError> {
+        let count = self.state.lock().volumes.get(&volume).map_or(0, |log| log.stripe_count());
+        let Some(last) = count.checked_sub(1) else { return Ok(0) };
+        let leaf = self.leaf(volume, last).await?;
+        Ok(leaf.offset + leaf.fragment_bytes)
+    }
+
+    /// Tells the chain that the seat owes stripes from now on that it had not signed.
+    async fn heal(&self, chair: &Chair, indices: &[u32]) -> Result<(), RepairError> {
+        if indices.is_empty() {
+            return Ok(());
+        }
+        let volume = chair.volume;
+        let count = self.state.lock().volumes.get(&volume).map_or(0, |log| log.stripe_count());
+        let notes = self.store.notes(notes::leaf_keys(volume, 0..count), count as usize).await?;
+        let leaves: Option<Vec<_>> = notes.iter().map(|(_, value)| notes::read_leaf(value)).collect();
+        let leaves = leaves.filter(|leaves| leaves.len() == count as usize).ok_or(RepairError::Log(volume))?;
+        let stripes = indices.iter().map(|index| release(&leaves, *index)).collect();
+        self.sender.call(VOLUMES, U256::ZERO, &IVolumes::healCall { volume, seat: chair.seat, stripes }).await?;
+        tracing::info!(volume, seat = chair.seat, stripes = indices.len(), "healed");
+        Ok(())
+    }
+
+    /// Forgets a volume whose seat another has, once no round can ask this miner for it any more.
+    async fn leave(&self, volume: u32) -> Result<(), RepairError> {
+        if self.chain.spec().await?.storage.audits.is_some() {
+            let round = Network(&*self.chain).query(RoundQuery).await?;
+            if !matches!(round.stage, Stage::Rest | Stage::AwaitA) {
+                return Ok(());
+            }
+        }
+        let _turn = self.turn.write().await;
+        let keys = notes::leaf_keys(volume, 0..u32::MAX);
+        loop {
+            let page = self.store.notes(keys.clone(), FORGET_MAX).await?;
+            if page.is_empty() {
+                break;
+            }
+            let mut changes = Vec::new();
+            for (key, value) in page {
+                let leaf = notes::read_leaf(&value).ok_or(RepairError::Log(volume))?;
+                changes.push(Change::Remove(FragmentKey { segment: leaf.segment, volume }));
+                changes.extend(notes::forget_stripe(key));
+            }
+            self.store.update(changes).await?;
+        }
+        self.store.update(vec![notes::forget_log(volume)]).await?;
+        let mut state = self.state.lock();
+        state.volumes.remove(&volume);
+        state.missing.retain(|key, _| key.volume != volume);
+        tracing::warn!(volume, "another miner has the seat now: what was held for it is gone");
+        Ok(())
+    }
+
+    /// Declares members of this miner's volumes lost that have been silent for too long.
+    async fn report_silent(&mut self) -> Result<(), RepairError> {
+        let spec = self.chain.spec().await?;
+        let Some(audits) = &spec.storage.audits else { return Ok(()) };
+        let network = Network(&*self.chain);
+        let round = network.query(RoundQuery).await?;
+        if round.stage != Stage::Rest || round.number == self.reported_round {
+            return Ok(());
+        }
+        for Chair { volume, seat, .. } in self.chairs().await? {
+            let record = network.volume(volume).await?;
+            let calls: Vec<_> = record.miners.iter().map(|&miner| IAudits::standingCall { miner }).collect();
+            let standings = network.read_many(AUDITS, &calls).await?;
+            let is_silent = |at: &usize| standings[*at].missedRounds >= audits.silent_rounds;
+            // One member speaks for all: the first that is not silent itself.
+            if (0..standings.len()).find(|at| !is_silent(at)) != Some(usize::from(seat)) {
+                continue;
+            }
+            for at in (0..standings.len()).filter(is_silent) {
+                let state = network.read(VOLUMES, &IVolumes::seatOfCall { volume, seat: at as u16 }).await?.state;
+                if !matches!(state, LOST | REBUILDING) {
+                    tracing::warn!(volume, seat = at, miner = record.miners[at], "silent for too long: declared lost");
+                    let call = IAudits::reportSilentCall { lot: record.lots[at] };
+                    self.sender.call(AUDITS, U256::ZERO, &call).await?;
+                }
+            }
+        }
+        self.reported_round = round.number;
+        Ok(())
+    }
+}
+
+/// A stripe with its place in the log.
+fn release(leaves: &[StripeLeaf], index: u32) -> Release {
+    let leaf = &leaves[index as usize];
+    let mut level: Vec<_> = leaves.iter().map(|leaf| merkle::leaf(&leaf.hash())).collect();
+    let mut at = index as usize;
+    let path: [_; LOG_DEPTH] = std::array::from_fn(|height| {
+        let empty = EMPTY[height];
+        let sibling = level.get(at ^ 1).copied().unwrap_or(empty);
+        level = level.chunks(2).map(|pair| merkle::node(&pair[0], pair.get(1).unwrap_or(&empty))).collect();
+        at /= 2;
+        sibling
+    });
+    let leaf = Leaf {
+        segment: leaf.segment,
+        territory: leaf.territory,
+        offset: leaf.offset,
+        fragmentBytes: leaf.fragment_bytes,
+        length: leaf.length,
+        committedAtMs: leaf.committed_at_ms,
+        termEndMs: leaf.term_end_ms,
+    };
+    Release { index, leaf, path }
+}
