@@ -33,10 +33,15 @@ impl Directory {
         }
     }
 
-    /// The volume again, after a member did not do what members do. Nothing if what we know is fresh.
-    pub(crate) async fn doubt(&self, id: u32) -> Result<Option<Arc<OpenVolume>>, ChainError> {
-        let is_fresh = self.volumes.lock().get(&id).is_some_and(|(read_at, _)| read_at.elapsed() < FRESH);
-        if is_fresh { Ok(None) } else { self.refresh(id).await.map(Some) }
+    /// The volume again, after a member of `used` did not do what members do. Nothing if `used` is fresh.
+    pub(crate) async fn doubt(&self, used: &Arc<OpenVolume>) -> Result<Option<Arc<OpenVolume>>, ChainError> {
+        let known = self.volumes.lock().get(&used.id).cloned();
+        match known {
+            // Somebody else had doubts meanwhile.
+            Some((_, known)) if !Arc::ptr_eq(&known, used) => Ok(Some(known)),
+            Some((read_at, _)) if read_at.elapsed() < FRESH => Ok(None),
+            _ => self.refresh(used.id).await.map(Some),
+        }
     }
 
     /// The volume as the chain has it now.

@@ -80,7 +80,7 @@ impl Fetcher {
         let volume = self.directory.volume(segment.volume).await?;
         match self.read_from(&volume, segment, range.clone()).await {
             // Members may have been replaced since we looked.
-            Err(error @ ReadError::TooFewFragments { .. }) => match self.directory.doubt(segment.volume).await? {
+            Err(error @ ReadError::TooFewFragments { .. }) => match self.directory.doubt(&volume).await? {
                 Some(volume) => self.read_from(&volume, segment, range).await,
                 None => Err(error),
             },

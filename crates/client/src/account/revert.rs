@@ -242,7 +242,9 @@ fn audits(error: Audits) -> String {
         Audits::AlreadyOpened(AlreadyOpened { sample }) => format!("sample {sample} is open already"),
         Audits::NotCommitted(NotCommitted { miner }) => format!("miner {miner} did not commit to this round"),
         Audits::InvalidOpening(InvalidOpening { reason }) => format!("the opening is refused: {reason}"),
-        Audits::NotLotsOperator(NotLotsOperator { lot }) => format!("lot {lot} is not this account's, or was withdrawn"),
+        Audits::NotLotsOperator(NotLotsOperator { lot }) => {
+            format!("lot {lot} is not this account's, or was withdrawn")
+        }
         Audits::AlreadyPlotted(AlreadyPlotted { lot }) => format!("the idle root of lot {lot} stands for good"),
         Audits::InvalidPlot(InvalidPlot {}) => "name one to 64 idle roots, none of them zero".into(),
         Audits::InvalidChallenge(InvalidChallenge {}) => {
