@@ -3,6 +3,7 @@
 use alloy_primitives::FixedBytes;
 use alloy_sol_types::{ContractError, SolInterface};
 use types::abi::{
+    IAudits::{self, IAuditsErrors as Audits},
     IBuckets::{self, IBucketsErrors as Buckets},
     IMiners::{self, IMinersErrors as Miners},
     IModule::{self, IModuleErrors as Module},
@@ -30,6 +31,9 @@ pub fn explain(data: &[u8]) -> String {
     }
     if let Ok(error) = Policies::abi_decode(data) {
         return policies(error);
+    }
+    if let Ok(error) = Audits::abi_decode(data) {
+        return audits(error);
     }
     if let Ok(error) = Module::abi_decode(data) {
         return module(error);
@@ -175,7 +179,9 @@ fn miners(error: Miners) -> String {
         }
         Miners::MinerRetired(MinerRetired { miner }) => format!("miner {miner} is retired"),
         Miners::DrawPending(DrawPending {}) => "a draw is under way: try again after the next blocks".into(),
+        Miners::RoundPending(RoundPending {}) => "an audit round holds the miner: try again when it is over".into(),
         Miners::DrainingUnchanged(DrainingUnchanged { miner }) => format!("miner {miner} is in that state already"),
+        Miners::NothingToWithdraw(NothingToWithdraw { miner }) => format!("no collateral of miner {miner} waits"),
     }
 }
 
@@ -214,6 +220,44 @@ fn policies(error: Policies) -> String {
             "under caps of {regionCap} per region and {networkCap} per network {placed} of {needed} seats find a miner: \
              raise the caps or allow more regions"
         ),
+    }
+}
+
+fn audits(error: Audits) -> String {
+    use IAudits::*;
+    match error {
+        Audits::NoRounds(NoRounds {}) => "this chain has no audits".into(),
+        Audits::WrongStage(WrongStage { round, stage }) => {
+            format!("round {round} is at stage {stage}, which does not take this: it came too early or too late")
+        }
+        Audits::NotAudited(NotAudited { miner: 0 }) => {
+            "this account has no miner: register one, or use its keystore".into()
+        }
+        Audits::NotAudited(NotAudited { miner }) => format!("miner {miner} has no lots to answer for"),
+        Audits::AlreadyCommitted(AlreadyCommitted { round }) => format!("round {round} has a commitment already"),
+        Audits::InvalidLoss(InvalidLoss {}) => {
+            "the entries declared lost are too many, out of order or not asked for".into()
+        }
+        Audits::UnknownSample(UnknownSample { sample }) => format!("sample {sample} asks nobody anything"),
+        Audits::AlreadyOpened(AlreadyOpened { sample }) => format!("sample {sample} is open already"),
+        Audits::NotCommitted(NotCommitted { miner }) => format!("miner {miner} did not commit to this round"),
+        Audits::InvalidOpening(InvalidOpening { reason }) => format!("the opening is refused: {reason}"),
+        Audits::NotLotsOperator(NotLotsOperator { lot }) => {
+            format!("lot {lot} is not this account's, or was withdrawn")
+        }
+        Audits::AlreadyPlotted(AlreadyPlotted { lot }) => format!("the idle root of lot {lot} stands for good"),
+        Audits::InvalidPlot(InvalidPlot {}) => "name one to 64 idle roots, none of them zero".into(),
+        Audits::InvalidChallenge(InvalidChallenge {}) => {
+            "the member did not owe this stripe when the round began, or has enough challenges".into()
+        }
+        Audits::UnknownChallenge(UnknownChallenge { challenge }) => format!("challenge {challenge} is not open"),
+        Audits::ChallengePending(ChallengePending { challenge }) => {
+            format!("the round of challenge {challenge} is not over: try again after it")
+        }
+        Audits::NotSilent(NotSilent { lot, missedRounds }) => {
+            format!("lot {lot} keeps its seat, if it has one: {missedRounds} rounds in a row were missed")
+        }
+        Audits::Underpaid(Underpaid { due, paid }) => format!("{due} wei are due, {paid} were sent"),
     }
 }
 
