@@ -89,6 +89,8 @@ fn stripe(place: Place, slot: &[u8], at: u64, bytes: Vec<u8>) -> (Duty, Content)
         stripe_count,
         stripes_root: root,
         fresh_from: 0,
+        gap_from: 0,
+        gap_to: 0,
     };
     let fragment = FragmentChunk {
         root: roots[7],

@@ -188,6 +188,8 @@ impl AuditSpec {
             && self.watched_max <= 256
             && self.watch_samples <= 64
             && self.silent_rounds > 0
+            // A whole round looks at what a newcomer says it rebuilt before it is paid.
+            && self.round_ms.saturating_mul(2) <= storage.repair.grace_ms
             && self.vest_ms > 0
             && self.burn_percent <= 100
     }
@@ -327,7 +329,7 @@ impl ChainSpec {
             (storage.lot_slots > 0, "lot_slots is zero"),
             (
                 storage.audits.as_ref().is_none_or(|audits| audits.fits(storage)),
-                "audits do not fit the storage's sizes",
+                "audits do not fit the storage's sizes, or repair's grace_ms is below two rounds",
             ),
             (storage.open_target > 0, "open_target is zero"),
             (storage.repair.free_lots_max_percent <= 100, "free_lots_max_percent is above 100"),

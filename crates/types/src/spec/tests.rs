@@ -18,7 +18,8 @@ fn a_specification_without_audits_has_no_rounds() {
 #[test]
 fn audits_fit_the_sizes_they_are_for() {
     let devnet = AuditSpec::devnet();
-    let main = StorageSpec { lot_slots: 32_768, ..StorageSpec::devnet() };
+    let repair = RepairSpec { grace_ms: 24 * 3_600_000, ..RepairSpec::default() };
+    let main = StorageSpec { lot_slots: 32_768, repair, ..StorageSpec::devnet() };
     assert!(devnet.fits(&StorageSpec::devnet()) && AuditSpec::main().fits(&main));
     let wrong = [
         AuditSpec { unit_slots: 3, ..devnet.clone() },
@@ -30,6 +31,7 @@ fn audits_fit_the_sizes_they_are_for() {
         AuditSpec { settled_per_block_max: 0, ..devnet.clone() },
         AuditSpec { burn_percent: 101, ..devnet.clone() },
         AuditSpec { silent_rounds: 0, ..devnet.clone() },
+        AuditSpec { round_ms: 60_001, ..devnet.clone() },
         AuditSpec { vest_ms: 0, ..devnet },
     ];
     for audits in wrong {
