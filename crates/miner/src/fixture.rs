@@ -15,12 +15,12 @@ use transport::{
     StageHeader, Transport,
 };
 use types::{
-    ChainSpec, Profile, ReceiptKey, ReceiptSignature, SegmentId, StripeLeaf,
+    Profile, ReceiptKey, ReceiptSignature, SegmentId, StripeLeaf,
     abi::{Batch, ITerritories, IVolumes, Leaf, Release, Stripe, TERRITORIES, VOLUMES},
     merkle::{self, LOG_DEPTH, Tree},
     permit::{self, Permit},
     segment::{FragmentProof, segment_id},
-    spec::{Allocation, StorageSpec, ValidatorSpec},
+    spec::StorageSpec,
 };
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -89,31 +89,10 @@ pub(crate) fn config(index: usize) -> MinerConfig {
     MinerConfig { region: "DE".into(), lots: 4, endpoint: MemoryNetwork::endpoint(peer(index)) }
 }
 
-fn spec(accounts: Vec<Address>) -> ChainSpec {
-    let storage = StorageSpec { slot_bytes: 128 << 10, lot_slots: 64, open_target: 2, ..StorageSpec::devnet() };
-    let balance = U256::from(10).pow(U256::from(27));
-    let validator =
-        ValidatorSpec { public_key: B256::repeat_byte(1), beneficiary: Address::ZERO, address: "127.0.0.1:1".into() };
-    ChainSpec {
-        name: "test".into(),
-        chain_id: 7_331,
-        genesis_timestamp_ms: 1_750_000_000_000,
-        heartbeat_ms: 1_000,
-        block_interval_min_ms: 100,
-        clock_drift_max_ms: 500,
-        timestamp_step_max_ms: 60_000,
-        gas_limit: 60_000_000,
-        base_fee_min: 1_000,
-        storage,
-        validators: vec![validator],
-        sharing: Default::default(),
-        alloc: accounts.into_iter().map(|address| Allocation { address, balance }).collect(),
-    }
-}
-
 /// A chain on which these accounts have funds. Blocks come with transactions and on demand, never by themselves.
 pub(crate) fn chain(accounts: Vec<Address>) -> Arc<MemoryChain> {
-    Arc::new(MemoryChain::new(spec(accounts), Duration::from_secs(1 << 30)))
+    let storage = StorageSpec { slot_bytes: 128 << 10, lot_slots: 64, open_target: 2, ..StorageSpec::devnet() };
+    Arc::new(MemoryChain::funding(storage, accounts, Duration::from_secs(1 << 30)))
 }
 
 pub(crate) fn open(disk: &MemoryDisk) -> Store {

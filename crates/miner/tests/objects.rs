@@ -1,6 +1,6 @@
 //! Put and get objects with the real client, against real miners on disks in memory.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::B256;
 use alloy_signer_local::PrivateKeySigner;
 use client::{
     ChainApi, Client, ClientConfig, Event, Progress, PutOptions, Source,
@@ -17,10 +17,7 @@ use std::{
 use store::{MemoryDisk, Store, StoreConfig};
 use tokio::sync::Notify;
 use transport::{MemoryNetwork, memory::Behaviour};
-use types::{
-    ChainSpec, ReceiptKey,
-    spec::{Allocation, StorageSpec, ValidatorSpec},
-};
+use types::{ReceiptKey, spec::StorageSpec};
 
 const MINERS: usize = 8;
 /// Time between blocks while nothing is sent, for each that waits.
@@ -34,25 +31,8 @@ fn peer(index: usize) -> B256 {
     B256::repeat_byte(index as u8 + 1)
 }
 
-fn spec(accounts: impl Iterator<Item = Address>) -> ChainSpec {
-    let balance = U256::from(10).pow(U256::from(27));
-    let validator =
-        ValidatorSpec { public_key: B256::repeat_byte(1), beneficiary: Address::ZERO, address: "127.0.0.1:1".into() };
-    ChainSpec {
-        name: "test".into(),
-        chain_id: 7_331,
-        genesis_timestamp_ms: 1_750_000_000_000,
-        heartbeat_ms: 1_000,
-        block_interval_min_ms: 100,
-        clock_drift_max_ms: 500,
-        timestamp_step_max_ms: 60_000,
-        gas_limit: 60_000_000,
-        base_fee_min: 1_000,
-        storage: StorageSpec { slot_bytes: 128 << 10, lot_slots: 64, open_target: 2, ..StorageSpec::devnet() },
-        validators: vec![validator],
-        sharing: Default::default(),
-        alloc: accounts.map(|address| Allocation { address, balance }).collect(),
-    }
+fn storage() -> StorageSpec {
+    StorageSpec { slot_bytes: 128 << 10, lot_slots: 64, open_target: 2, ..StorageSpec::devnet() }
 }
 
 async fn start(chain: &Arc<MemoryChain>, network: &MemoryNetwork, disk: &MemoryDisk, index: usize) -> MinerHandle {
@@ -77,7 +57,7 @@ struct Net {
 impl Net {
     async fn new() -> Self {
         let accounts = (0..MINERS).map(|index| operator(index).address()).chain([client::Keys::devnet(0).address()]);
-        let chain = Arc::new(MemoryChain::new(spec(accounts), HEARTBEAT));
+        let chain = Arc::new(MemoryChain::funding(storage(), accounts, HEARTBEAT));
         let network = MemoryNetwork::new();
         let disks: Vec<_> = (0..MINERS).map(|_| MemoryDisk::new(4 << 30)).collect();
         let mut miners = Vec::new();

@@ -11,28 +11,13 @@ use std::{
 use types::{
     ChainSpec,
     abi::{ITerritories, TERRITORIES},
-    spec::{Allocation, StorageSpec},
+    spec::StorageSpec,
     state::StateKey,
 };
 
 fn chain() -> Arc<MemoryChain> {
-    let balance = U256::from(10).pow(U256::from(24));
-    let spec = ChainSpec {
-        name: "test".into(),
-        chain_id: 7,
-        genesis_timestamp_ms: 1_750_000_000_000,
-        heartbeat_ms: 1_000,
-        block_interval_min_ms: 100,
-        clock_drift_max_ms: 500,
-        timestamp_step_max_ms: 60_000,
-        gas_limit: 60_000_000,
-        base_fee_min: 1_000,
-        storage: StorageSpec::devnet(),
-        validators: Vec::new(),
-        sharing: Bytes::new(),
-        alloc: vec![Allocation { address: Keys::devnet(0).address(), balance }],
-    };
-    Arc::new(MemoryChain::new(spec, Duration::from_millis(1)))
+    let accounts = [Keys::devnet(0).address()];
+    Arc::new(MemoryChain::funding(StorageSpec::devnet(), accounts, Duration::from_millis(1)))
 }
 
 fn sender(chain: &Arc<impl ChainApi>, account: u32) -> Sender {

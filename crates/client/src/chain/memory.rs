@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use types::{
     Beacon, ChainSpec, Transaction,
     abi::MODULES,
+    spec::{Allocation, StorageSpec},
     state::{Account, StateKey, encode_slot},
 };
 
@@ -63,6 +64,29 @@ impl MemoryChain {
         let chain = Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, heartbeat };
         chain.make_block(&[]);
         chain
+    }
+
+    /// A chain with these parameters of storage, on which these accounts have plenty of funds.
+    pub fn funding(storage: StorageSpec, accounts: impl IntoIterator<Item = Address>, heartbeat: Duration) -> Self {
+        // A thousand million.
+        let balance = U256::from(10).pow(U256::from(27));
+        let allocation = |address| Allocation { address, balance };
+        let spec = ChainSpec {
+            name: "memory".into(),
+            chain_id: 7_331,
+            genesis_timestamp_ms: 1_750_000_000_000,
+            heartbeat_ms: 1_000,
+            block_interval_min_ms: 100,
+            clock_drift_max_ms: 500,
+            timestamp_step_max_ms: 60_000,
+            gas_limit: 60_000_000,
+            base_fee_min: 1_000,
+            storage,
+            validators: Vec::new(),
+            sharing: Bytes::new(),
+            alloc: accounts.into_iter().map(allocation).collect(),
+        };
+        Self::new(spec, heartbeat)
     }
 
     /// Makes an empty block.

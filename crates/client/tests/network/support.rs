@@ -12,9 +12,9 @@ use miner::TestMiner;
 use std::{sync::Arc, time::Duration};
 use transport::{MemoryNetwork, memory::Behaviour};
 use types::{
-    ChainSpec, ReceiptKey,
+    ReceiptKey,
     abi::{IMiners, MINERS},
-    spec::{Allocation, StorageSpec, ValidatorSpec},
+    spec::StorageSpec,
 };
 
 pub const KIB: usize = 1024;
@@ -55,29 +55,6 @@ pub fn config() -> ClientConfig {
     }
 }
 
-fn spec(storage: StorageSpec, accounts: &[Address]) -> ChainSpec {
-    let balance = U256::from(10).pow(U256::from(27));
-    ChainSpec {
-        name: "test".into(),
-        chain_id: 7_331,
-        genesis_timestamp_ms: 1_750_000_000_000,
-        heartbeat_ms: 1_000,
-        block_interval_min_ms: 100,
-        clock_drift_max_ms: 500,
-        timestamp_step_max_ms: 60_000,
-        gas_limit: 60_000_000,
-        base_fee_min: 1_000,
-        storage,
-        validators: vec![ValidatorSpec {
-            public_key: B256::repeat_byte(1),
-            beneficiary: Address::ZERO,
-            address: "127.0.0.1:1".into(),
-        }],
-        sharing: Bytes::new(),
-        alloc: accounts.iter().map(|address| Allocation { address: *address, balance }).collect(),
-    }
-}
-
 impl Net {
     /// A network with as many miners, of which each may hold as many lots as the volumes need.
     pub async fn new(miner_count: usize) -> Self {
@@ -87,8 +64,8 @@ impl Net {
     pub async fn with(miner_count: usize, storage: StorageSpec) -> Self {
         let operators: Vec<PrivateKeySigner> = (0..miner_count).map(operator).collect();
         let users: Vec<Address> = (0..3).map(|index| Keys::devnet(index).address()).collect();
-        let accounts: Vec<Address> = operators.iter().map(PrivateKeySigner::address).chain(users).collect();
-        let chain = Arc::new(MemoryChain::new(spec(storage, &accounts), Duration::from_millis(2)));
+        let accounts = operators.iter().map(PrivateKeySigner::address).chain(users);
+        let chain = Arc::new(MemoryChain::funding(storage, accounts, Duration::from_millis(2)));
         let network = MemoryNetwork::new();
         let mut miners = Vec::new();
         for (index, operator) in operators.into_iter().enumerate() {
