@@ -124,6 +124,19 @@ pub enum Command {
     Rm(RemoveArgs),
 }
 
+impl Command {
+    /// Whether it only looks at what was stored, which goes on when the chain stands still.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Self::Get(_) | Self::Ls(_) | Self::Network(_) => true,
+            Self::Object(command) => !matches!(command, ObjectCommand::Put(_) | ObjectCommand::Remove(_)),
+            Self::Bucket(command) => matches!(command, BucketCommand::List),
+            Self::Territory(command) => matches!(command, TerritoryCommand::List),
+            _ => false,
+        }
+    }
+}
+
 /// `cess devnet`
 #[derive(Debug, Args)]
 pub struct DevnetArgs {

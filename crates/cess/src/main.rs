@@ -72,7 +72,8 @@ fn run(Cli { globals, command }: Cli) -> Result<()> {
 /// Commands that are done when they return.
 async fn act(command: Command, globals: &Globals) -> Result<()> {
     config::start_log_if_asked()?;
-    let open = || Session::open(globals);
+    let reads = command.only_reads();
+    let open = || if reads { Session::reading(globals) } else { Session::open(globals) };
     match command {
         Command::Account(command) => account::run(command, globals).await,
         Command::Territory(command) => territory::run(command, &open()?).await,

@@ -41,6 +41,31 @@ pub struct Nodes {
     nodes: OnceCell<Vec<RpcChain>>,
     /// The one that answered last.
     current: AtomicUsize,
+    /// Whether to go on by an old state, with a warning, when no node proves a newer one.
+    reads_old: bool,
+}
+
+/// Puts a question to one node after the other until one answers.
+macro_rules! ask {
+    ($nodes:ident, $node:ident => $question:expr) => {{
+        let all = $nodes.nodes().await?;
+        let mut attempt = 1;
+        loop {
+            let index = $nodes.current.load(Ordering::Relaxed);
+            let $node = &all[index];
+            match $question.await {
+                Err(error) if error.is_of_node() && attempt < $nodes.attempts() => {
+                    match error {
+                        ChainError::Unverified { .. } | ChainError::Old { .. } => tracing::warn!(%error, "asking the next node"),
+                        _ => tracing::debug!(%error, "asking the next node"),
+                    }
+                    $nodes.leave(index, attempt).await;
+                    attempt += 1;
+                }
+                answer => break answer,
+            }
+        }
+    }};
 }
 
 impl Nodes {
@@ -57,7 +82,12 @@ impl Nodes {
             // A URL that is none is told at once.
             None => drop(urls.iter().map(|url| connect(url)).collect::<Result<Vec<_>, _>>()?),
         }
-        Ok(Self { urls: urls.to_vec(), chain, nodes, current: AtomicUsize::new(0) })
+        Ok(Self { urls: urls.to_vec(), chain, nodes, current: AtomicUsize::new(0), reads_old: false })
+    }
+
+    /// The same for who only reads what was stored: when the chain stands still, its last state counts.
+    pub fn reading(self) -> Self {
+        Self { reads_old: true, ..self }
     }
 
     /// The nodes, none of which is believed without proof.
@@ -86,6 +116,20 @@ impl Nodes {
         Err(last.expect("there is at least one node"))
     }
 
+    async fn proved(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
+        ask!(self, node => node.state(keys))
+    }
+
+    /// Goes on by the last state there is, and says so once.
+    async fn allow_old(&self, age_s: u64) -> Result<(), ChainError> {
+        for node in self.nodes().await? {
+            if node.trust().is_some_and(|trust| !trust.allow_old()) {
+                eprintln!("warning: no node proves a block of the last {age_s} s: this is how things were then");
+            }
+        }
+        Ok(())
+    }
+
     /// Says what to do where the reason may be that the pinned chain is gone.
     fn explain(&self, error: ChainError) -> ChainError {
         match (error, &self.chain) {
@@ -110,29 +154,6 @@ impl Nodes {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-/// Puts a question to one node after the other until one answers.
-macro_rules! ask {
-    ($nodes:ident, $node:ident => $question:expr) => {{
-        let all = $nodes.nodes().await?;
-        let mut attempt = 1;
-        loop {
-            let index = $nodes.current.load(Ordering::Relaxed);
-            let $node = &all[index];
-            match $question.await {
-                Err(error) if error.is_of_node() && attempt < $nodes.attempts() => {
-                    match error {
-                        ChainError::Unverified { .. } => tracing::warn!(%error, "asking the next node"),
-                        _ => tracing::debug!(%error, "asking the next node"),
-                    }
-                    $nodes.leave(index, attempt).await;
-                    attempt += 1;
-                }
-                answer => break answer,
-            }
-        }
-    }};
 }
 
 #[async_trait]
@@ -179,8 +200,14 @@ impl ChainApi for Nodes {
     }
 
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
-        let answer = async { ask!(self, node => node.state(keys)) };
-        answer.await.map_err(|error| self.explain(error))
+        let answer = match self.proved(keys).await {
+            Err(ChainError::Old { age_s, .. }) if self.reads_old => {
+                self.allow_old(age_s).await?;
+                self.proved(keys).await
+            }
+            answer => answer,
+        };
+        answer.map_err(|error| self.explain(error))
     }
 }
 

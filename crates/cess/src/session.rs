@@ -38,13 +38,22 @@ enum Account {
 impl Session {
     /// Finds the nodes: those of `--rpc`, of `--devnet`, or of the devnet that was started last.
     pub fn open(globals: &Globals) -> Result<Self> {
+        Self::with(globals, |nodes| nodes)
+    }
+
+    /// The same for a command that only reads what was stored: it works on, with a warning, when the chain stands still.
+    pub fn reading(globals: &Globals) -> Result<Self> {
+        Self::with(globals, Nodes::reading)
+    }
+
+    fn with(globals: &Globals, kind: impl FnOnce(Nodes) -> Nodes) -> Result<Self> {
         let devnet = devnet(globals)?;
         let urls = match (&globals.rpc, &devnet) {
             (Some(url), _) => vec![url.clone()],
             (None, Some((_, description))) => description.rpc_urls().into_iter().map(str::to_string).collect(),
             (None, None) => unreachable!("without --rpc there is a devnet"),
         };
-        let chain = Arc::new(Nodes::new(&urls, chain(globals, devnet.as_ref(), &urls)?)?);
+        let chain = Arc::new(kind(Nodes::new(&urls, chain(globals, devnet.as_ref(), &urls)?)?));
         Ok(Self { globals: globals.clone(), devnet, urls, chain })
     }
 

@@ -151,6 +151,14 @@ pub enum ChainError {
         /// What is wrong.
         reason: String,
     },
+    /// The node proves how things were, but not lately.
+    #[error("{}", old(node, *age_s))]
+    Old {
+        /// Where we asked.
+        node: String,
+        /// Seconds between the newest block that it proves and now.
+        age_s: u64,
+    },
     /// The node's answer cannot be right.
     #[error("the node's answer is invalid: {0}")]
     Invalid(String),
@@ -159,8 +167,15 @@ pub enum ChainError {
 impl ChainError {
     /// Whether another node may do better.
     pub fn is_of_node(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Unverified { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Unverified { .. } | Self::Old { .. })
     }
+}
+
+fn old(node: &str, age_s: u64) -> String {
+    format!(
+        "the newest block that the node at {node} proves is {age_s} s old: the chain stands still, the node lags behind, \
+         or this clock is wrong (what was stored can be read all the same; nothing can be changed)"
+    )
 }
 
 /// What clients and miners ask of the chain.

@@ -173,8 +173,10 @@ fn describe(folder: &Folder, size: Size, first: u16) -> Description {
         let (rpc, listen) = size.validator_ports(index, first);
         role(Kind::Validator, index, vec![http(rpc), format!("ws://{rpc}"), format!("tcp://{listen}")])
     });
-    let miners = (0..size.miners)
-        .map(|index| role(Kind::Miner, index, vec![format!("quic://{}", size.miner_port(index, first))]));
+    let miners = (0..size.miners).map(|index| {
+        let listen = size.miner_port(index, first);
+        role(Kind::Miner, index, vec![format!("tcp://{listen}"), format!("quic://{listen}")])
+    });
     let rpc = size.validator_ports(0, first).0;
     Description {
         chain_id: CHAIN_ID,

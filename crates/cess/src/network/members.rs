@@ -75,9 +75,10 @@ impl Members {
     }
 }
 
-/// Where an endpoint is, for people and programs.
+/// Where an endpoint is, for people and programs: by what a client takes first.
 pub fn shown(endpoint: &Endpoint) -> String {
     match (endpoint.addresses().first(), endpoint.relay()) {
+        (Some(address), _) if endpoint.takes_tcp() => format!("tcp://{address}"),
         (Some(address), _) => format!("quic://{address}"),
         (None, relay) => relay.unwrap_or_default().to_string(),
     }

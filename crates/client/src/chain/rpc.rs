@@ -162,6 +162,11 @@ impl RpcChain {
         self
     }
 
+    /// What is believed of it.
+    pub fn trust(&self) -> Option<&Trust> {
+        self.trust.as_deref()
+    }
+
     /// One attempt.
     async fn request<R: DeserializeOwned>(
         &self,
@@ -372,6 +377,7 @@ impl ChainApi for RpcChain {
                 Ok(proved) => return Ok(proved),
                 // A block is known for a moment before its certificate is.
                 Err(Distrust::Behind { .. }) if attempt < BEHIND_ATTEMPTS => tokio::time::sleep(BEHIND_PAUSE).await,
+                Err(Distrust::Old { age_s }) => return Err(ChainError::Old { node: self.node.clone(), age_s }),
                 Err(error) => return Err(self.unverified(error)),
             }
             attempt += 1;

@@ -5,7 +5,10 @@ use light::{LightError, Verifier};
 use parking_lot::Mutex;
 use std::{
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 use types::{
@@ -48,6 +51,8 @@ pub struct Trust {
     spec: Arc<ChainSpec>,
     verifier: Verifier,
     now_ms: fn() -> u64,
+    /// Whether age does not matter.
+    allows_old: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -67,7 +72,13 @@ impl Trust {
     /// The same by another clock, which gives milliseconds since 1970.
     pub fn with_clock(spec: Arc<ChainSpec>, now_ms: fn() -> u64) -> Result<Self, LightError> {
         let verifier = Verifier::new(spec.chain_id, &spec.sharing)?;
-        Ok(Self { spec, verifier, now_ms, seen: Mutex::default() })
+        Ok(Self { spec, verifier, now_ms, allows_old: AtomicBool::new(false), seen: Mutex::default() })
+    }
+
+    /// From now on believes blocks of any age, as long as they never go back: for who reads what was stored while the
+    /// chain stands still, and knows that it may have changed since. Answers whether it did so before.
+    pub fn allow_old(&self) -> bool {
+        self.allows_old.swap(true, Ordering::Relaxed)
     }
 
     /// The chain's specification.
@@ -81,7 +92,7 @@ impl Trust {
     }
 
     /// What a proof says of `keys`. It counts if it is not older than `since_height`, which is what had been seen when
-    /// the question was put, nor than [`AGE_MAX_MS`].
+    /// the question was put, nor than [`AGE_MAX_MS`] unless [old ones are allowed](Self::allow_old).
     pub fn check(&self, keys: &[StateKey], proof: &StateProof, since_height: u64) -> Result<Proved, Distrust> {
         if !proof.entries.iter().map(|entry| entry.key()).eq(keys.iter().copied()) {
             return Err(Distrust::OtherEntries);
@@ -90,11 +101,11 @@ impl Trust {
         if header.height < since_height {
             return Err(Distrust::Behind { height: header.height, seen: since_height });
         }
+        let values: Vec<Option<Value>> = self.verifier.entries(&header, &proof.entries)?;
         let age_ms = (self.now_ms)().saturating_sub(header.timestamp_ms);
-        if age_ms > AGE_MAX_MS {
+        if age_ms > AGE_MAX_MS && !self.allows_old.load(Ordering::Relaxed) {
             return Err(Distrust::Old { age_s: age_ms / 1_000 });
         }
-        let values: Vec<Option<Value>> = self.verifier.entries(&header, &proof.entries)?;
         let mut seen = self.seen.lock();
         seen.height = seen.height.max(header.height);
         Ok(Proved { height: header.height, timestamp_ms: header.timestamp_ms, values })

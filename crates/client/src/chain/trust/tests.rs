@@ -213,4 +213,9 @@ fn what_is_too_old_by_the_clock_does_not_count() {
     let late = at(|| self::recorded().timestamp_ms + AGE_MAX_MS + 1);
     assert_eq!(late.check(&recorded.keys(), &recorded.newer, 0), Err(Distrust::Old { age_s: 30 }));
     assert_eq!(late.height(), 0);
+    // Who reads what was stored may want it all the same, but nothing older than what was seen.
+    late.allow_old();
+    let proved = late.check(&recorded.keys(), &recorded.newer, 0).expect("age does not matter");
+    let older = late.check(&recorded.keys(), &recorded.older, late.height());
+    assert!(matches!(older, Err(Distrust::Behind { seen, .. }) if seen == proved.height), "{older:?}");
 }
