@@ -146,8 +146,8 @@ pub struct DevnetArgs {
     /// Storage miners of a new network: none, or at least 8
     #[arg(long, value_name = "COUNT")]
     pub miners: Option<u32>,
-    /// Time between two audit rounds of a new network, 12 s at least [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(12..=86_400))]
+    /// Seconds between two audit rounds of a new network, 12 to 60 [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(12..=60))]
     pub audit_round: Option<u32>,
     /// Delete what DIR holds and start a new network
     #[arg(long)]
