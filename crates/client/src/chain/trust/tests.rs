@@ -88,8 +88,8 @@ fn records_of_a_real_chain_are_read_from_its_proof() {
     assert_eq!(log.stripe_count, 1);
     let contact = ContactQuery(recorded.miner).read(&words).expect("all slots");
     assert!(ReceiptPublicKey::from_bytes(&contact.receipt_key).is_ok());
-    // An id, an IPv4 address, no relay: `docs/spec/endpoint.md`.
-    assert_eq!(contact.endpoint.len(), 41);
+    let endpoint = types::Endpoint::decode(&contact.endpoint).expect("an endpoint");
+    assert!(endpoint.takes_tcp() && endpoint.addresses().len() == 1 && endpoint.relay().is_none());
     assert_eq!(proved.values.last(), Some(&None), "there is no ninth volume");
     let territory = TerritoryQuery(1).read(&words).expect("all slots").expect("it was bought");
     let bucket = BucketQuery(recorded.bucket).read(&words).expect("all slots").expect("it was created");
