@@ -110,7 +110,7 @@ impl Move {
             Self::ReportSilent { lot } => {
                 drop(farm.net.try_call(BOB, AUDITS, &IAudits::reportSilentCall { lot }));
             }
-            Self::Blocks(count) => (0..count).for_each(|_| drop(farm.block())),
+            Self::Blocks(count) => (0..count).for_each(|_| _ = farm.block()),
         }
     }
 }
