@@ -351,14 +351,14 @@ interface IVolumes {
     function handOver(uint32 volume, uint16 seat) external;
     /// Takes a lost seat back, before a replacement is being drawn.
     function rejoin(uint32 volume, uint16 seat) external;
-    /// Says that the caller, replacement or successor, holds the first `watermark` bytes of the column. It owes them from
-    /// now on; with all of them its rebuild is done.
+    /// Says that the caller, replacement or successor, holds the first `watermark` bytes of the column. It owes them, to
+    /// audits from the next round on; with all of them its rebuild is done.
     function progress(uint32 volume, uint16 seat, uint64 watermark) external;
     /// Pays helpers what newcomers acknowledged. Anyone may call it.
     function claimHelp(Acknowledgement[] calldata acknowledgements) external;
     /// Pays the newcomer what no helper claimed, a grace after its rebuild. Anyone may call it.
     function settle(uint32 volume, uint16 seat) external;
-    /// Says that the caller's seat now holds its fragments of stripes it had not signed; it owes them from now on, and gets
+    /// Says that the caller's seat now holds its fragments of stripes it had not signed; it owes them, to audits from the next round on, and gets
     /// what the writer paid for the rebuild.
     function heal(uint32 volume, uint16 seat, Release[] calldata stripes) external;
     /// Voids a stripe whose fragments are no codeword: `columns` are the same chunk of k fragments and of one that

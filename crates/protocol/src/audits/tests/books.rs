@@ -57,7 +57,7 @@ impl Act {
     fn perform(self, farm: &mut Farm) {
         let chosen = |set: u16| (1..=9u32).filter(move |miner| set >> miner & 1 == 1);
         match self {
-            Self::Blocks(count) => (0..count).for_each(|_| farm.block()),
+            Self::Blocks(count) => (0..count).for_each(|_| _ = farm.block()),
             Self::Stage(stage) => {
                 farm.until(stage);
             }

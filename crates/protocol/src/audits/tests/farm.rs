@@ -153,10 +153,10 @@ impl Farm {
         self.net.view(AUDITS, &IAudits::standingCall { miner })
     }
 
-    /// One block of a second, with the beacon that is due.
-    pub fn block(&mut self) {
+    /// One block of a second, with the beacon that is due; the gas of its hook.
+    pub fn block(&mut self) -> u64 {
         let due = self.net.target().filter(|(_, view)| *view <= self.net.world.block.view).map(beacon);
-        self.net.block(due);
+        self.net.block(due).gas_used
     }
 
     /// Lets blocks pass until a round is at a stage.

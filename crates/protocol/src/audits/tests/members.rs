@@ -374,15 +374,16 @@ fn the_cursor_declares_silent_members_lost() {
     for _ in 0..3 {
         farm.net.form();
     }
-    let (mut before, mut most) = (0, 0);
+    let (mut before, mut most, mut gas) = (0, 0, 0);
     for _ in 0..260 {
-        farm.block();
+        gas = gas.max(farm.block());
         let lost = farm.net.events::<IVolumes::SeatLost>();
         assert!(lost.iter().all(|lost| lost.reason == reason::SILENT));
         (most, before) = (most.max(lost.len() - before), lost.len());
     }
     assert!(before >= 32, "all members, and who came in their place");
     assert_eq!(most, 16);
+    assert!(gas < 5_000_000, "{gas} of the 30,000,000 that a hook has");
     assert_eq!(farm.net.view(VOLUMES, &IVolumes::healthCall { volume: 1 }).live, 0);
 }
 
