@@ -15,7 +15,7 @@ const NOTES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("notes");
 const CACHE_BYTES: usize = 16 << 20;
 
 /// Key and value of something a miner wrote down.
-pub(crate) type Note = (Vec<u8>, Vec<u8>);
+pub type Note = (Vec<u8>, Vec<u8>);
 
 /// The records, and the notes that commit with them.
 pub(crate) struct Index(Database);

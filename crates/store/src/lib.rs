@@ -41,6 +41,7 @@ mod recovery;
 mod store;
 
 pub use disk::{Disk, FileDisk, FileId, Files, MemoryDisk};
+pub use index::Note;
 pub use record::{FragmentKey, FragmentRecord, FragmentState};
 pub use recovery::Recovery;
 pub use store::{

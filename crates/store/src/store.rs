@@ -4,7 +4,7 @@ use crate::{
     books::Books,
     committer::Committer,
     disk::{Disk, FileId, Files},
-    index::{Index, Step},
+    index::{Index, Note, Step},
     record::{FILE_STEP_BYTES, FragmentKey, FragmentRecord, FragmentState, file_bytes},
     recovery::{Recovery, recover},
 };
@@ -187,7 +187,7 @@ impl Reader {
     }
 
     /// Notes with keys in a range, in order, at most `limit`.
-    pub fn notes(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn notes(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Note>, StoreError> {
         self.index.notes(&range.start, &range.end, limit)
     }
 }
