@@ -7,7 +7,7 @@
 
 mod holdings;
 
-use crate::state::State;
+use crate::{notes, state::State};
 use alloy_primitives::{B256, U256};
 use client::{
     SendError, Sender,
@@ -24,7 +24,7 @@ use proofs::{
 };
 use rayon::prelude::*;
 use std::{collections::BTreeSet, sync::Arc};
-use store::Store;
+use store::{Change, FragmentKey, Store};
 use tokio::runtime::Handle;
 use types::{
     abi::{AUDITS, IAudits},
@@ -192,6 +192,7 @@ impl Auditor {
 
     async fn open_sample(&self, answer: Arc<Answer>, number: u32, sample: IAudits::Sample) -> Result<(), AuditError> {
         let round = answer.number;
+        let (shown, asked) = (answer.clone(), sample.clone());
         let opening = blocking(move || answer.open(&sample)).await?.inspect_err(|error| {
             tracing::error!(round, sample = number, %error, "a sample cannot be opened: it will cost a fine");
         })?;
@@ -200,8 +201,26 @@ impl Auditor {
         match self.sender.call(AUDITS, U256::ZERO, &call).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_revert::<IAudits::AlreadyOpened>() => Ok(()),
+            // The round is over.
+            Err(error) if error.is_revert::<IAudits::UnknownSample>() || error.is_revert::<IAudits::WrongStage>() => {
+                Ok(())
+            }
+            Err(error) if error.is_revert::<IAudits::InvalidOpening>() => {
+                tracing::error!(round, sample = number, %error, "a sample cannot be opened: it will cost a fine");
+                self.drop_damaged(shown, asked).await
+            }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Lets a fragment go whose bytes are not those that were stored: repair makes it again.
+    async fn drop_damaged(&self, answer: Arc<Answer>, sample: IAudits::Sample) -> Result<(), AuditError> {
+        let Some((key, index)) = blocking(move || answer.damaged(&sample)).await?? else { return Ok(()) };
+        tracing::error!(volume = key.volume, index, segment = %key.segment, "a fragment is damaged on disk: rebuilding it");
+        let missing = notes::put_missing(key.volume, index, key.segment);
+        self.store.update(vec![Change::Remove(key), missing]).await.map_err(HoldingError::from)?;
+        self.state.lock().missing.insert(key, index);
+        Ok(())
     }
 
     async fn standing(&self) -> Result<IAudits::Standing, AuditError> {
@@ -310,6 +329,13 @@ impl Answer {
         }
         lost.truncate(lost_max);
         Ok(Self { number, round, holdings, responses: Responses::of(&values), lost })
+    }
+
+    /// The fragment behind a sample, with its place in the log, if its bytes are not those that were stored.
+    fn damaged(&self, sample: &IAudits::Sample) -> Result<Option<(FragmentKey, u32)>, AuditError> {
+        let duty_of = |lot: u32| self.holdings.lots.get(lot as usize).map(|lot| lot.duty).unwrap_or_default();
+        let Some(target) = Target::new(&self.round, duty_of, sample.entry, sample.chunk) else { return Ok(None) };
+        Ok(self.holdings.damaged(target.place, target.chunk)?)
     }
 
     /// The encoded opening of a sample; nothing if it asks for nothing.

@@ -9,6 +9,7 @@ use crate::notes;
 use alloy_primitives::B256;
 use client::chain::{ChainApi, ChainError, Network};
 use proofs::{
+    chunk::{CHUNK_BYTES, Hash},
     response::{Duty, Service, Source, Unit, Witness},
     round::{Place, Shape},
 };
@@ -142,6 +143,20 @@ impl Holdings {
             position = part_end;
         }
         Ok(())
+    }
+
+    /// The fragment at a chunk, with its place in the log, if its bytes are not those that were stored.
+    pub(crate) fn damaged(&self, place: Place, chunk: u64) -> Result<Option<(FragmentKey, u32)>, HoldingError> {
+        let Ok((volume, service)) = self.service(place.lot) else { return Ok(None) };
+        let position = u64::from(place.slot) * self.shape.slot_bytes + chunk * CHUNK_BYTES as u64;
+        if position >= service.column_bytes {
+            return Ok(None);
+        }
+        let stripe = self.covering(volume, service.stripe_count, position)?;
+        let Some(record) = self.owed(&stripe, &service)? else { return Ok(None) };
+        let Some(read) = self.store.read(record.key, None)? else { return Ok(None) };
+        let is_whole = Hash::Plain.root(&read.bytes) == record.root;
+        Ok((!is_whole).then_some((record.key, stripe.index)))
     }
 
     /// The siblings of a leaf in the log as it was at beacon A.

@@ -176,4 +176,15 @@ async fn rotten_bytes_are_found_and_fined() {
     let faults = logs::<IAudits::Faulted>(&net).await;
     assert_eq!(faults.len(), of_rotten);
     assert!(faults.iter().all(|fault| fault.miner == rotten as u32 + 1 && fault.fine > U256::ZERO));
+    // What was found to be damaged is let go, to be made again; nothing else is.
+    let store = crate::fixture::open(&net.disks[rotten].after_crash(1));
+    let (mut here, mut missing) = (0, 0);
+    for number in 0..4 {
+        let key = FragmentKey { segment: Segment::new(number).id, volume: 1 };
+        match store.record(key).await.expect("reads") {
+            Some(_) => here += 1,
+            None => missing += 1,
+        }
+    }
+    assert!(missing > 0 && here + missing == 4, "{here} here, {missing} missing");
 }
