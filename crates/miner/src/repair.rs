@@ -138,7 +138,7 @@ impl Repairer {
         let Chair { volume, seat, ref record, .. } = *chair;
         let miner = self.state.lock().miner;
         if record.miner != miner {
-            return self.leave(volume).await;
+            return self.leave(chair, miner).await;
         }
         match (record.state, record.reason) {
             (LOST, SILENT) => {
@@ -270,7 +270,13 @@ impl Repairer {
     }
 
     /// Forgets a volume whose seat another has, once no round can ask this miner for it any more.
-    async fn leave(&self, volume: u32) -> Result<(), RepairError> {
+    async fn leave(&self, chair: &Chair, miner: u32) -> Result<(), RepairError> {
+        let volume = chair.volume;
+        // What was asked above is the node's word; nothing is deleted without proof.
+        let record = Network(&*self.chain).volume(volume).await?;
+        if record.miners.get(usize::from(chair.seat)) == Some(&miner) {
+            return Ok(());
+        }
         if self.chain.spec().await?.storage.audits.is_some() {
             let round = Network(&*self.chain).query(RoundQuery).await?;
             if !matches!(round.stage, Stage::Rest | Stage::AwaitA) {

@@ -87,11 +87,17 @@ pub struct Devnet {
 impl Devnet {
     /// Starts a network and waits until it is ready.
     pub fn start(validators: u32, miners: u32) -> Self {
+        Self::start_with(validators, miners, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(validators: u32, miners: u32, arguments: &[&str]) -> Self {
         let home = Home::new();
         let dir = home.path().join("net");
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut devnet = Self { home, dir, process: None, _turn: turn };
-        devnet.resume(&["--validators", &validators.to_string(), "--miners", &miners.to_string()]);
+        let size = ["--validators", &validators.to_string(), "--miners", &miners.to_string()];
+        devnet.resume(&[&size, arguments].concat());
         devnet
     }
 

@@ -1,5 +1,6 @@
 //! Drive the binary from outside: its command line, and networks of real processes.
 
+mod audits;
 mod command_line;
 mod harness;
 mod network;

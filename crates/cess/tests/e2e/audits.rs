@@ -1,0 +1,52 @@
+//! Spoil what a miner has on disk, and see the rounds find it.
+
+use crate::harness::Devnet;
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Spoils every KiB of all files below a folder; answers how many there were.
+fn spoil(folder: &Path) -> usize {
+    let entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries
+        .iter()
+        .map(|path| {
+            if path.is_dir() {
+                return spoil(path);
+            }
+            let mut bytes = fs::read(path).unwrap();
+            bytes.iter_mut().step_by(1024).for_each(|byte| *byte ^= 1);
+            fs::write(path, bytes).unwrap();
+            1
+        })
+        .sum()
+}
+
+fn miners(devnet: &Devnet) -> Vec<Value> {
+    let view = devnet.must(&["network", "audits", "--json"]).json();
+    view["miners"].as_array().unwrap().clone()
+}
+
+fn faults(devnet: &Devnet, name: &str) -> u64 {
+    let miners = miners(devnet);
+    miners.iter().find(|miner| miner["name"] == name).unwrap()["faults"].as_u64().unwrap()
+}
+
+#[test]
+fn spoiled_fragments_are_found_by_the_rounds_and_cost_a_fine() {
+    let devnet = Devnet::start_with(4, 8, &["--audit-round", "12"]);
+    devnet.must(&["territory", "buy", "--size", "1GiB", "--days", "30"]);
+    devnet.must(&["bucket", "create", "photos"]);
+    let object: Vec<u8> = (0..100_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(devnet.home.path().join("film"), &object).unwrap();
+    devnet.must(&["put", "film", "cess://photos/film"]);
+    assert!(spoil(&devnet.dir().join("miner-3/data/fragments")) > 0);
+    devnet.until("the rounds find what was spoiled", || (faults(&devnet, "miner-3") > 0).then_some(()));
+    // Everybody else has answered, and what is stored is read all the same.
+    let honest = miners(&devnet);
+    assert!(honest.iter().all(|miner| miner["name"] == "miner-3" || miner["faults"] == 0), "{honest:?}");
+    devnet.must(&["get", "cess://photos/film", "copy"]);
+    assert!(fs::read(devnet.home.path().join("copy")).unwrap() == object);
+}
