@@ -2,9 +2,10 @@
 
 use alloy_primitives::B256;
 use alloy_signer_local::PrivateKeySigner;
+use alloy_sol_types::SolEvent;
 use client::{
     ChainApi, Client, ClientConfig, Event, Progress, PutOptions, Source,
-    chain::{MemoryChain, Network},
+    chain::{LogFilter, MemoryChain, Network},
 };
 use miner::{Keys, Miner, MinerConfig, MinerHandle};
 use std::{
@@ -179,14 +180,7 @@ async fn a_miner_that_is_gone_for_good_is_replaced_and_its_column_rebuilt() {
     let mut net = Net::with(10, StorageSpec { audits: Some(audits), ..storage() }).await;
     let object = noise(3_000_000);
     net.client.put("bucket", "key", Source::bytes(object.clone()), PutOptions::default()).await.expect("puts");
-    let network = Network(&*net.chain);
-    let mut volume = 0;
-    for id in 1..=network.volume_count().await.expect("answers") {
-        if network.volume(id).await.expect("answers").stripeCount > 0 {
-            volume = id;
-        }
-    }
-    let members = network.volume(volume).await.expect("answers").miners;
+    let (volume, members) = written(&net).await;
     let gone = members[0];
     net.network.set_behaviour(peer(gone as usize - 1), Behaviour::Gone);
     net.miners.remove(gone as usize - 1).stop().await;
@@ -198,9 +192,63 @@ async fn a_miner_that_is_gone_for_good_is_replaced_and_its_column_rebuilt() {
     })
     .await;
     assert!(!members.contains(&newcomer));
+    // A grace later it is paid.
+    until(&net, "the rebuild is settled", async || (seats(&net, volume).await[0].state == 0).then_some(())).await;
     // With four of the old members gone as well, the newcomer's fragments are needed.
     for miner in members.iter().skip(1).take(4) {
         net.network.set_behaviour(peer(*miner as usize - 1), Behaviour::Gone);
     }
     assert_eq!(net.client.read("bucket", "key", None).await.expect("reads"), object);
+}
+
+/// A volume that has stripes, and its members.
+async fn written(net: &Net) -> (u32, Vec<u32>) {
+    let network = Network(&*net.chain);
+    for id in 1..=network.volume_count().await.expect("answers") {
+        let record = network.volume(id).await.expect("answers");
+        if record.stripeCount > 0 {
+            return (id, record.miners);
+        }
+    }
+    panic!("nothing was written")
+}
+
+/// A miner that comes back within the grace takes its seat back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miner_that_was_silent_takes_its_seat_back() {
+    let audits = AuditSpec { light_divisor: 4, deep_divisor: 16, ..AuditSpec::devnet() };
+    let mut net = Net::with(10, StorageSpec { audits: Some(audits), ..storage() }).await;
+    net.client.put("bucket", "key", Source::bytes(noise(3_000_000)), PutOptions::default()).await.expect("puts");
+    let (volume, members) = written(&net).await;
+    let silent = members[0] as usize - 1;
+    let disk = net.disks[silent].after_crash(3);
+    net.miners.remove(silent).stop().await;
+    until(&net, "the seat is lost", async || (seats(&net, volume).await[0].state == 1).then_some(())).await;
+    let again = start(&net.chain, &net.network, &disk, silent).await;
+    net.miners.push(again);
+    until(&net, "it is taken back", async || (seats(&net, volume).await[0].state == 0).then_some(())).await;
+    assert_eq!(seats(&net, volume).await[0].miner, members[0]);
+}
+
+/// What a member missed while it could not be reached it rebuilds afterwards, and owes from then on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_degraded_write_heals() {
+    let audits = AuditSpec { light_divisor: 4, deep_divisor: 16, ..AuditSpec::devnet() };
+    let net = Net::with(8, StorageSpec { audits: Some(audits), ..storage() }).await;
+    net.network.set_behaviour(peer(0), Behaviour::Gone);
+    let report = net.client.put("bucket", "key", Source::bytes(noise(300_000)), PutOptions::default()).await;
+    assert!(report.expect("puts").degraded);
+    net.network.set_behaviour(peer(0), Behaviour::Honest);
+    let network = Network(&*net.chain);
+    until(&net, "nothing is missing", async || {
+        let (volume, members) = written(&net).await;
+        let stripes = network.volume(volume).await.expect("answers").stripeCount;
+        let calls: Vec<_> = (0..stripes).map(|index| IVolumes::missingOfCall { volume, index }).collect();
+        let missing = network.read_many(VOLUMES, &calls).await.expect("answers");
+        (members.contains(&1) && missing.iter().all(|bits| bits.iter().all(|byte| *byte == 0))).then_some(())
+    })
+    .await;
+    let topics = [Some(vec![IVolumes::Healed::SIGNATURE_HASH]), None, None, None];
+    let healed = net.chain.logs(LogFilter { from: 1, to: None, address: VOLUMES, topics }).await.expect("answers");
+    assert!(!healed.is_empty());
 }
