@@ -157,7 +157,7 @@ impl Auditor {
             tracing::warn!(round = round.number, entries = ?answer.lost, "declared lost: each costs its rebuild");
         }
         let (root, lost) = (answer.responses.root(), answer.lost.clone());
-        self.sender.call(AUDITS, U256::ZERO, &IAudits::commitCall { round: round.number, root, lost }).await?;
+        self.sender.call_in_lane(AUDITS, &IAudits::commitCall { round: round.number, root, lost }).await?;
         tracing::info!(round = round.number, entries = answer.round.entries(), "committed");
         Ok(())
     }
@@ -205,7 +205,7 @@ impl Auditor {
         })?;
         let Some(opening) = opening else { return Ok(()) };
         let call = IAudits::openCall { round, sample: number, opening: opening.into() };
-        match self.sender.call(AUDITS, U256::ZERO, &call).await {
+        match self.sender.call_in_lane(AUDITS, &call).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_revert::<IAudits::AlreadyOpened>() => Ok(()),
             // The round is over.

@@ -36,7 +36,6 @@ use types::{
     spec::{AuditSpec, StorageSpec},
 };
 
-pub use lane::{LaneCall, is_commitment, lane_call};
 pub use lots::PLOTS_MAX;
 
 /// Where burned amounts go: nobody can sign for it.
