@@ -25,6 +25,7 @@
 //! ```
 
 mod graph;
+mod hashes;
 mod key;
 mod label;
 pub(crate) mod opening;
@@ -32,6 +33,7 @@ mod plot;
 mod shape;
 
 pub use graph::Graph;
+pub use hashes::UnitHashes;
 pub use key::{UnitId, UnitKey};
 pub(crate) use label::{Input, Label, LayerHash, Node};
 pub use label::{LABEL_BYTES, WORDS};

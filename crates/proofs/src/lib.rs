@@ -5,5 +5,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chunk;
 pub mod idle;
 pub mod pledge;
