@@ -237,12 +237,16 @@ impl Shared {
         let cutting = tokio::task::spawn_blocking(move || {
             for place in places {
                 let file_bytes = self.books.lock().file_bytes_kept(place);
-                if let Err(error) = recovery::cut(&*self.files, place, file_bytes) {
-                    tracing::warn!(%error, place.lot, place.unit, "idle content that was given up stays for now");
-                }
+                self.cut_now(place, file_bytes);
             }
         });
         cutting.await.map_err(|_| IdleError::Store(StoreError::Stopped))
+    }
+
+    fn cut_now(&self, place: UnitPlace, file_bytes: u64) {
+        if let Err(error) = recovery::cut(&*self.files, place, file_bytes) {
+            tracing::warn!(%error, place.lot, place.unit, "idle content that was given up stays for now");
+        }
     }
 }
 

@@ -106,7 +106,7 @@ mod tests {
         let (key, value) = key_and_value(put_unit(place, &hashes));
         assert!(unit_keys().contains(&key));
         assert_eq!((read_place(&key), read_unit(&value, 4)), (Some(place), Some(hashes)));
-        assert_eq!((read_place(&key[..8]), read_unit(&value, 5), read_unit(&value[..164], 4)), (None, None, None));
+        assert_eq!((read_place(&key[..8]), read_unit(&value, 5), read_unit(&value[..160], 4)), (None, None, None));
         assert_eq!((read_unit(&[], 4), read_unit(&[1; 1], 0)), (None, None));
     }
 }

@@ -230,8 +230,8 @@ async fn damaged_units_come_before_new_ones() {
 async fn the_space_given_bounds_fragments_and_idle_content_together() {
     let machine = Machine::new();
     let (space, store) = machine.with_lots(&[1]).await;
-    // Room for two units and what is to stay free.
-    let headroom_bytes = CAPACITY_BYTES - 2 * UNIT_BYTES - 1;
+    // Room for one unit and what is to stay free.
+    let headroom_bytes = CAPACITY_BYTES - 2 * UNIT_BYTES + 1;
     let plotting = space.plot(PlotConfig { headroom_bytes, ..config() }).unwrap();
     let full = wait_for(&space, |status| status.trouble.is_some()).await;
     assert!(matches!(full.trouble, Some(Trouble::Full { .. })));
@@ -339,19 +339,18 @@ async fn notes_of_another_chain_are_refused() {
 #[tokio::test]
 async fn a_folder_of_the_file_system_holds_a_plot() {
     let folder = tempfile::tempdir().unwrap();
+    let disk = store::FileDisk::open(folder.path()).unwrap();
+    let (store, _) = Store::open(disk, store::StoreConfig { capacity_bytes: CAPACITY_BYTES }).unwrap();
     let open = || {
-        let disk = store::FileDisk::open(folder.path()).unwrap();
-        let (store, _) = Store::open(disk, store::StoreConfig { capacity_bytes: CAPACITY_BYTES }).unwrap();
-        (store, Arc::new(FileUnits::open(folder.path()).unwrap()))
+        let files = FileUnits::open(folder.path()).unwrap();
+        IdleSpace::open(layout(), Arc::new(files), store.clone())
     };
-    let (store, files) = open();
-    let (space, _) = IdleSpace::open(layout(), files, store).await.unwrap();
+    let (space, _) = open().await.unwrap();
     space.add_lot(1, beacon(1)).await.unwrap();
     plot(&space).await;
     space.give_way(1, 5 * SLOT_BYTES).await.unwrap();
     drop(space);
-    let (store, files) = open();
-    let (space, recovery) = IdleSpace::open(layout(), files, store).await.unwrap();
+    let (space, recovery) = open().await.unwrap();
     assert_eq!(recovery, IdleRecovery::default());
     check(&space, 1, 5..LOT_SLOTS);
 }

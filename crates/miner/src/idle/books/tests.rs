@@ -87,7 +87,7 @@ proptest! {
 fn lots_are_plotted_one_after_the_other() {
     let mut books = Books::new(layout());
     let record = LotRecord { beacon: B256::ZERO, given_up: 0 };
-    [9, 4].map(|lot| books.add(lot, record));
+    [9, 4].into_iter().for_each(|lot| books.add(lot, record));
     let mut order = Vec::new();
     while let Some(job) = books.next() {
         assert_eq!((job.known, books.current_lot()), (None, Some(job.place.lot)));

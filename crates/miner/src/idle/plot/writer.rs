@@ -4,7 +4,7 @@ use super::{Plotter, session::Filled};
 use crate::idle::{
     Shared, Trouble,
     books::{Job, Unit},
-    record, recovery,
+    record,
 };
 use memmap2::MmapMut;
 use proofs::idle::UnitHashes;
@@ -34,11 +34,12 @@ impl From<StoreError> for PutError {
 /// Writes what comes until no more does, or plotting is to stop. A unit that the disk refuses waits with its buffer.
 pub(super) fn run(plotter: &Plotter, filled: Receiver<Filled>, give_back: Sender<MmapMut>) {
     super::give_precedence();
-    let mut is_over = false;
+    // Gone when plotting is to stop: the other end waits for buffers, and must not wait for ever.
+    let mut give_back = Some(give_back);
     for unit in filled {
-        is_over = is_over || !write(plotter, &unit);
+        give_back = give_back.filter(|_| write(plotter, &unit));
         plotter.shared.update(|books| books.put_back(unit.job.place));
-        if !is_over {
+        if let Some(give_back) = &give_back {
             // Nobody needs it any more when the other end is gone.
             drop(give_back.send(unit.content));
         }
@@ -109,8 +110,8 @@ impl Shared {
         }
         // More may have been given up since, or the whole lot.
         let file_bytes = self.books.lock().file_bytes_kept(place);
-        if let Err(error) = recovery::cut(&*self.files, place, file_bytes) {
-            tracing::warn!(%error, place.lot, place.unit, "idle content that was given up stays for now");
+        if file_bytes < self.layout.file_bytes(first_held) {
+            self.cut_now(place, file_bytes);
         }
         Ok(())
     }
