@@ -47,7 +47,7 @@ async fn plot(layout: IdleLayout, threads: usize, lots: u32, clock: Clock) -> Du
         space.add_lot(lot, B256::repeat_byte(7)).await.expect("a new lot");
     }
     let before = clock.now();
-    let plotting = space.plot(PlotConfig { threads, ..PlotConfig::new(0) }).expect("threads");
+    let plotting = space.plot(PlotConfig { threads, nice: 0, ..PlotConfig::new(0) }).expect("threads");
     space.status().wait_for(|status| status.units_done == status.units_total).await.expect("it goes on");
     let taken = clock.now() - before;
     plotting.stop().await;

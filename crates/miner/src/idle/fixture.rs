@@ -27,7 +27,7 @@ pub(crate) fn beacon(lot: u32) -> B256 {
 }
 
 pub(crate) fn config() -> PlotConfig {
-    PlotConfig { threads: 2, headroom_bytes: 0, retry_pause: Duration::from_millis(1) }
+    PlotConfig { threads: 2, headroom_bytes: 0, retry_pause: Duration::from_millis(1), nice: 0 }
 }
 
 /// The disks of a miner.

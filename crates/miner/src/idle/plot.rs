@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// How much lower than the rest of the miner plotting threads stand with the system: as low as there is.
+/// How much lower than all else plotting threads stand with the system: as low as there is.
 const NICE: i32 = 19;
 /// Wait before what failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
@@ -31,13 +31,15 @@ pub struct PlotConfig {
     pub headroom_bytes: u64,
     /// Wait before a disk that refused to write is tried again.
     pub retry_pause: Duration,
+    /// How far behind everything else on the machine plotting stands for the processor, 0 to 19.
+    pub nice: i32,
 }
 
 impl PlotConfig {
     /// Plots on all cores but an eighth of them, rounded up.
     pub fn new(headroom_bytes: u64) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self { threads: (cores - cores.div_ceil(8)).max(1), headroom_bytes, retry_pause: RETRY_PAUSE }
+        Self { threads: (cores - cores.div_ceil(8)).max(1), headroom_bytes, retry_pause: RETRY_PAUSE, nice: NICE }
     }
 }
 
@@ -54,7 +56,7 @@ impl IdleSpace {
         let pool = ThreadPoolBuilder::new()
             .num_threads(config.threads.max(1))
             .thread_name(|number| format!("idle-plot-{number}"))
-            .start_handler(|_| give_precedence())
+            .start_handler(move |_| give_precedence(config.nice))
             .build()
             .map_err(io::Error::other)?;
         let progress = Arc::new(Progress::default());
@@ -90,8 +92,8 @@ impl Drop for Plotting {
 }
 
 /// Lets every other thread of the machine go first, so that serving is not disturbed.
-fn give_precedence() {
-    if let Err(error) = rustix::process::nice(NICE) {
+fn give_precedence(nice: i32) {
+    if let Err(error) = rustix::process::nice(nice) {
         tracing::debug!(%error, "plotting has the priority of everything else");
     }
 }
@@ -117,7 +119,7 @@ struct Plotter {
 
 impl Plotter {
     fn run(self) {
-        give_precedence();
+        give_precedence(self.config.nice);
         while self.wait_for_work() {
             // Memory is held only while there is something to plot.
             if let Err(error) = session::run(&self) {

@@ -33,7 +33,7 @@ impl From<StoreError> for PutError {
 
 /// Writes what comes until no more does, or plotting is to stop. A unit that the disk refuses waits with its buffer.
 pub(super) fn run(plotter: &Plotter, filled: Receiver<Filled>, give_back: Sender<MmapMut>) {
-    super::give_precedence();
+    super::give_precedence(plotter.config.nice);
     // Gone when plotting is to stop: the other end waits for buffers, and must not wait for ever.
     let mut give_back = Some(give_back);
     for unit in filled {
