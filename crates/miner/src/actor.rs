@@ -25,8 +25,6 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use transport::{Service, Transport};
 
-/// Notes that are read at once when a miner starts.
-const PAGE: usize = 4096;
 /// Wait before the chain is asked again after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -233,11 +231,11 @@ async fn restore(store: &Store) -> Result<State, MinerError> {
     if let Some(value) = store.note(notes::HEIGHT_KEY.to_vec()).await? {
         state.height = notes::read_height(&value).ok_or(MinerError::Notes)?;
     }
-    for (key, value) in all_notes(store, notes::log_keys()).await? {
+    for (key, value) in notes::all(store, notes::log_keys()).await? {
         let (volume, log) = notes::read_log(&key, &value).ok_or(MinerError::Notes)?;
         state.volumes.insert(volume, log);
     }
-    for (key, value) in all_notes(store, notes::missing_keys()).await? {
+    for (key, value) in notes::all(store, notes::missing_keys()).await? {
         let (volume, index, segment) = notes::read_missing(&key, &value).ok_or(MinerError::Notes)?;
         state.missing.insert(FragmentKey { segment, volume }, index);
     }
@@ -253,19 +251,6 @@ async fn restore_staging(store: &Store) -> Result<Staging, StoreError> {
         }
     }
     Ok(staging)
-}
-
-async fn all_notes(store: &Store, mut keys: std::ops::Range<Vec<u8>>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-    let mut all = Vec::new();
-    loop {
-        let page = store.notes(keys.clone(), PAGE).await?;
-        let Some((last, _)) = page.last().filter(|_| page.len() == PAGE) else {
-            all.extend(page);
-            return Ok(all);
-        };
-        keys.start = [&last[..], &[0]].concat();
-        all.extend(page);
-    }
 }
 
 #[cfg(test)]

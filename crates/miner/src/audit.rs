@@ -88,7 +88,7 @@ fn shape(storage: &StorageSpec, audits: &AuditSpec) -> Shape {
     Shape {
         slot_bytes: storage.slot_bytes,
         lot_slots: storage.lot_slots,
-        unit_slots: audits.unit_slots,
+        unit_slots: storage.unit_slots,
         light_divisor: audits.light_divisor,
         deep_divisor: audits.deep_divisor,
     }
