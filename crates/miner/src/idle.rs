@@ -46,6 +46,17 @@ use std::{
 use store::{Store, StoreError};
 use tokio::sync::watch;
 
+/// What a miner fills with idle content, and where.
+#[derive(Clone, Debug)]
+pub struct IdleConfig {
+    /// The files.
+    pub files: Arc<dyn UnitFiles>,
+    /// What plotting may take.
+    pub plot: PlotConfig,
+    /// Lots to fill at most; all that are pledged without.
+    pub lots_max: Option<u32>,
+}
+
 /// The idle space cannot be changed as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdleError {
@@ -173,6 +184,9 @@ impl IdleSpace {
     pub async fn refill(&self, lot: u32) -> Result<(), IdleError> {
         self.change(move |shared| async move {
             let record = shared.books.lock().record(lot).ok_or(IdleError::UnknownLot(lot))?;
+            if record.given_up == 0 {
+                return Ok(());
+            }
             let short = shared.set_given_up(lot, LotRecord { given_up: 0, ..record }).await?;
             shared.update(|books| short.into_iter().for_each(|place| books.damage(place)));
             Ok(())

@@ -21,6 +21,7 @@ mod resync;
 mod service;
 mod setup;
 mod sign;
+mod space;
 mod staging;
 mod state;
 mod views;

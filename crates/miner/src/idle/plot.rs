@@ -36,10 +36,10 @@ pub struct PlotConfig {
 }
 
 impl PlotConfig {
-    /// Plots on all cores but an eighth of them, rounded up.
+    /// Plots on half of the cores, and at least on one.
     pub fn new(headroom_bytes: u64) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self { threads: (cores - cores.div_ceil(8)).max(1), headroom_bytes, retry_pause: RETRY_PAUSE, nice: NICE }
+        Self { threads: (cores / 2).max(1), headroom_bytes, retry_pause: RETRY_PAUSE, nice: NICE }
     }
 }
 

@@ -448,8 +448,7 @@ fn idle_units_come_from_the_first_beacon_that_nobody_knew_at_the_pledge() {
     // It stays, whatever comes later, and what is no lot has none.
     farm.open_round();
     assert_eq!((beacon_of(&mut farm, 18), beacon_of(&mut farm, 22)), ((1, first), (2, second)));
-    let _: IMiners::UnknownLot =
-        refusal(farm.net.try_call(ALICE, AUDITS, &IAudits::lotBeaconCall { lot: 25 }));
+    let _: IMiners::UnknownLot = refusal(farm.net.try_call(ALICE, AUDITS, &IAudits::lotBeaconCall { lot: 25 }));
 }
 
 #[test]
