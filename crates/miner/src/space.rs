@@ -135,8 +135,24 @@ impl SpaceKeeper {
             self.let_go(&lots).await?;
         }
         self.read_columns(round.number, &lots).await?;
+        self.tell_progress();
         self.done = (round.number, is_over);
         Ok(())
+    }
+
+    /// Says how far plotting is, while there is anything left.
+    fn tell_progress(&self) {
+        let status = self.space.status().borrow().clone();
+        let PlotStatus { units_done, units_total, bytes_per_second, left, .. } = status;
+        if units_done < units_total {
+            tracing::info!(
+                units_done,
+                units_total,
+                mib_per_second = bytes_per_second >> 20,
+                ?left,
+                "plotting idle units"
+            );
+        }
     }
 
     /// All lots that the miner ever pledged, in order.
