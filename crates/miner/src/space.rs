@@ -261,14 +261,13 @@ impl SpaceKeeper {
         let told = Network(&*self.chain).read_many(AUDITS, &calls).await?;
         let mut new = Vec::new();
         for ((lot, root), told) in plotted.into_iter().zip(told) {
-            match told {
-                told if told.is_zero() => new.push((lot, root)),
-                told => {
-                    self.named.insert(lot);
-                    if told != root {
-                        tracing::error!(lot, "the chain knows another idle root: what is here does not answer for it");
-                    }
-                }
+            if told.is_zero() {
+                new.push((lot, root));
+                continue;
+            }
+            self.named.insert(lot);
+            if told != root {
+                tracing::error!(lot, "the chain knows another idle root: what is here does not answer for it");
             }
         }
         for (first, roots) in consecutive(new) {
