@@ -135,8 +135,24 @@ impl SpaceKeeper {
             self.let_go(&lots).await?;
         }
         self.read_columns(round.number, &lots).await?;
+        self.tell_progress();
         self.done = (round.number, is_over);
         Ok(())
+    }
+
+    /// Says how far plotting is, while there is anything left.
+    fn tell_progress(&self) {
+        let status = self.space.status().borrow().clone();
+        let PlotStatus { units_done, units_total, bytes_per_second, left, .. } = status;
+        if units_done < units_total {
+            tracing::info!(
+                units_done,
+                units_total,
+                mib_per_second = bytes_per_second >> 20,
+                ?left,
+                "plotting idle units"
+            );
+        }
     }
 
     /// All lots that the miner ever pledged, in order.
@@ -245,14 +261,13 @@ impl SpaceKeeper {
         let told = Network(&*self.chain).read_many(AUDITS, &calls).await?;
         let mut new = Vec::new();
         for ((lot, root), told) in plotted.into_iter().zip(told) {
-            match told {
-                told if told.is_zero() => new.push((lot, root)),
-                told => {
-                    self.named.insert(lot);
-                    if told != root {
-                        tracing::error!(lot, "the chain knows another idle root: what is here does not answer for it");
-                    }
-                }
+            if told.is_zero() {
+                new.push((lot, root));
+                continue;
+            }
+            self.named.insert(lot);
+            if told != root {
+                tracing::error!(lot, "the chain knows another idle root: what is here does not answer for it");
             }
         }
         for (first, roots) in consecutive(new) {
