@@ -25,7 +25,7 @@ use types::{
     },
     layout::{
         audits::{RoundQuery, Stage},
-        volumes::{LeaseQuery, LogQuery, SeatsQuery},
+        volumes::{LeaseQuery, LogQuery, SeatQuery, SeatsQuery},
     },
 };
 
@@ -122,10 +122,10 @@ impl Follower {
         Ok(events)
     }
 
-    /// The seat of another that `miner` was drawn for. A successor gets the seat only when it has the column.
+    /// The seat of another that `miner` was drawn for: at once, or when it has the column.
     async fn read_drawn(&self, entry: &LogEntry, miner: u32) -> Result<Option<Event>, ChainError> {
         let drawn = SeatDrawn::decode_log(&entry.log).map_err(invalid)?.data;
-        if drawn.miner != miner || drawn.handOver {
+        if drawn.miner != miner {
             return Ok(None);
         }
         let (volume, seat) = (drawn.volume, drawn.seat);
@@ -194,9 +194,9 @@ impl Follower {
             let holds = match &event {
                 &Event::Formed { volume, seat, profile } => {
                     let seats = network.query(SeatsQuery { volume, profile }).await?;
-                    seats.is_some_and(|seats| {
-                        seats.profile == profile && seats.miners.get(usize::from(seat)) == Some(&miner)
-                    })
+                    let is_volume = seats.is_some_and(|seats| seats.profile == profile);
+                    let record = network.query(SeatQuery { volume, seat }).await?;
+                    is_volume && (record.miner == miner || record.successor == miner)
                 }
                 // A segment that is live is owed, whatever was released before.
                 Event::Released { volume, segment, .. } => live[&(*volume, *segment)] == 0,

@@ -4,8 +4,10 @@
 //! A fragment that is owed and not here is noted as missing, however that came about: the miner was drawn for the seat of
 //! another, did not sign, or lost its log. Whatever is missing is rebuilt from `k` verified fragments of other members, in
 //! the order of the log, so that the watermark of a newcomer rises steadily. The chain is told afterwards: `progress` for
-//! a column that is taken over, `heal` for a stripe that the seat had not signed.
+//! a column that is taken over, `heal` for a stripe that the seat had not signed. A seat that is handed over is taken over in
+//! the same way, but its holder answers for it until the column is here.
 
+mod leaving;
 mod rebuild;
 
 use crate::{follow::Follower, notes, service::keep_found, state::State};
@@ -16,8 +18,9 @@ use client::{
 };
 use erasure::Code;
 use futures::{StreamExt, stream};
+use leaving::{HANDING_OVER, is_successor, seats};
 use parking_lot::Mutex;
-use rebuild::{RebuildError, rebuild};
+use rebuild::{RebuildError, copy, rebuild};
 use std::{collections::HashMap, sync::Arc};
 use store::{Change, FragmentKey, Store, StoreError};
 use tokio::sync::RwLock;
@@ -107,9 +110,11 @@ impl Repairer {
         }
         self.looked_at_ms = now_ms;
         let mut failed = self.report_silent().await;
-        for chair in self.chairs().await? {
+        let chairs = self.chairs().await?;
+        failed = self.hand_over(&chairs).await.and(failed);
+        for chair in &chairs {
             // One volume that cannot be repaired now must not hold up the others.
-            if let Err(error) = self.look_after(&chair, now_ms).await {
+            if let Err(error) = self.look_after(chair, now_ms).await {
                 tracing::debug!(volume = chair.volume, %error, "cannot be repaired yet");
                 failed = Err(error);
             }
@@ -127,8 +132,8 @@ impl Repairer {
                 .map(|(id, log)| (*id, log.seat, log.profile))
                 .collect()
         };
-        let calls: Vec<_> = known.iter().map(|&(volume, seat, _)| IVolumes::seatOfCall { volume, seat }).collect();
-        let records = Network(&*self.chain).read_many(VOLUMES, &calls).await?;
+        let places: Vec<_> = known.iter().map(|&(volume, seat, _)| (volume, seat)).collect();
+        let records = seats(Network(&*self.chain), &places).await?;
         let chairs = known.into_iter().zip(records);
         Ok(chairs.map(|((volume, seat, profile), record)| Chair { volume, seat, profile, record }).collect())
     }
@@ -137,7 +142,7 @@ impl Repairer {
         let Chair { volume, seat, ref record, .. } = *chair;
         let miner = self.state.lock().miner;
         if record.miner != miner {
-            return self.leave(chair, miner).await;
+            return if is_successor(chair, miner) { self.rebuild(chair).await } else { self.leave(chair, miner).await };
         }
         match (record.state, record.reason) {
             (LOST, SILENT) => {
@@ -205,10 +210,22 @@ impl Repairer {
         key: FragmentKey,
         is_unsigned: bool,
     ) -> Result<Option<u32>, RepairError> {
+        if is_unsigned && chair.record.state == HANDING_OVER {
+            // Its holder does not owe it. It is healed once the seat is ours.
+            return Ok(None);
+        }
         if self.store.record(key).await?.is_none() {
             let leaf = self.leaf(chair.volume, index).await?;
             let code = self.codes.get(&chair.profile).ok_or(RepairError::Log(chair.volume))?.clone();
-            let fragment = rebuild(&*self.transport, code, members, chair.seat, &leaf).await?;
+            // Who hands a seat over has what is needed.
+            let copied = match chair.record.state {
+                HANDING_OVER => copy(&*self.transport, members, chair.seat, &leaf).await,
+                _ => None,
+            };
+            let fragment = match copied {
+                Some(fragment) => fragment,
+                None => rebuild(&*self.transport, code, members, chair.seat, &leaf).await?,
+            };
             self.store.stage(fragment.of(key, leaf.territory)).await.map_err(RebuildError::from)?;
         }
         if is_unsigned {
@@ -227,19 +244,26 @@ impl Repairer {
     /// Tells the chain how much of a column that is taken over is here: all below the first stripe that is missing.
     async fn report(&self, chair: &Chair, first_missing: Option<u32>) -> Result<(), RepairError> {
         let Chair { volume, seat, ref record, .. } = *chair;
-        if record.state != REBUILDING {
-            return Ok(());
-        }
+        let target = match record.state {
+            REBUILDING => record.targetBytes,
+            // A successor needs also what was committed meanwhile.
+            HANDING_OVER => Network(&*self.chain).volume(volume).await?.columnBytes,
+            _ => return Ok(()),
+        };
         let here = match first_missing {
             Some(index) => self.leaf(volume, index).await?.offset,
             None => self.column_bytes(volume).await?,
         };
         // A log that has not been read yet misses nothing.
-        let watermark = here.min(record.targetBytes);
-        if watermark > record.watermark || watermark == record.targetBytes {
+        let watermark = here.min(target);
+        if watermark > record.watermark || watermark == target {
             let call = IVolumes::progressCall { volume, seat, watermark };
-            self.sender.call(VOLUMES, U256::ZERO, &call).await?;
-            tracing::info!(volume, seat, watermark, of = record.targetBytes, "the column is here up to this byte");
+            match self.sender.call(VOLUMES, U256::ZERO, &call).await {
+                Ok(_) => tracing::info!(volume, seat, watermark, of = target, "the column is here up to this byte"),
+                // Another report of ours was quicker, or the column has grown.
+                Err(error) if error.is_revert::<IVolumes::InvalidWatermark>() => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Put and get objects with the real client, against real miners on disks in memory.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::SolEvent;
 use client::{
@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use transport::{MemoryNetwork, memory::Behaviour};
 use types::{
     ReceiptKey,
-    abi::{IVolumes, VOLUMES},
+    abi::{IMiners, IVolumes, MINERS, VOLUMES},
     spec::{AuditSpec, StorageSpec},
 };
 
@@ -251,6 +251,45 @@ async fn a_degraded_write_heals() {
     let topics = [Some(vec![IVolumes::Healed::SIGNATURE_HASH]), None, None, None];
     let healed = net.chain.logs(LogFilter { from: 1, to: None, address: VOLUMES, topics }).await.expect("answers");
     assert!(!healed.is_empty());
+}
+
+/// Whoever retires keeps its seats until others have its columns, and then has all of its collateral back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miner_that_retires_hands_its_seats_over_and_is_paid_back() {
+    let audits = AuditSpec { light_divisor: 4, deep_divisor: 16, ..AuditSpec::devnet() };
+    let net = Net::with(10, StorageSpec { audits: Some(audits), ..storage() }).await;
+    let object = noise(3_000_000);
+    net.client.put("bucket", "key", Source::bytes(object.clone()), PutOptions::default()).await.expect("puts");
+    let (volume, members) = written(&net).await;
+    let leaver = members[2];
+    let sender = client::Sender::new(net.chain.clone(), operator(leaver as usize - 1));
+    until(&net, "no round holds its lots", async || {
+        match sender.call(MINERS, U256::ZERO, &IMiners::retireCall {}).await {
+            Ok(_) => Some(()),
+            Err(error) if error.is_revert::<IMiners::RoundPending>() => None,
+            Err(error) if error.is_revert::<IMiners::DrawPending>() => None,
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await;
+    let network = Network(&*net.chain);
+    until(&net, "it has no seat and no collateral any more", async || {
+        let record = network.miner(leaver).await.expect("answers");
+        let standing = network.read(MINERS, &IMiners::standingCall { id: leaver }).await.expect("answers");
+        (record.lots == 0 && record.collateral.is_zero() && standing.parting.is_zero()).then_some(())
+    })
+    .await;
+    assert!(!network.volume(volume).await.expect("answers").miners.contains(&leaver));
+    let left = [Some(vec![IMiners::LotLeft::SIGNATURE_HASH]), None, None, None];
+    let left = net.chain.logs(LogFilter { from: 1, to: None, address: MINERS, topics: left }).await.expect("answers");
+    let left: Vec<_> = left.iter().map(|log| IMiners::LotLeft::decode_log(&log.log).expect("decodes").data).collect();
+    assert!(!left.is_empty() && left.iter().all(|lot| lot.miner == leaver && lot.forfeited.is_zero()), "{left:?}");
+    // With four of the old members gone as well, the successor's fragments are needed.
+    net.network.set_behaviour(peer(leaver as usize - 1), Behaviour::Gone);
+    for miner in members.iter().filter(|miner| **miner != leaver).take(4) {
+        net.network.set_behaviour(peer(*miner as usize - 1), Behaviour::Gone);
+    }
+    assert_eq!(net.client.read("bucket", "key", None).await.expect("reads"), object);
 }
 
 /// Whoever doubts that an object is held pays to see it.

@@ -59,6 +59,21 @@ impl Rebuilt {
     }
 }
 
+/// Has the fragment of `seat` from its holder; nothing if that cannot give it.
+pub(crate) async fn copy(
+    transport: &dyn Transport,
+    volume: &OpenVolume,
+    seat: u16,
+    leaf: &StripeLeaf,
+) -> Option<Rebuilt> {
+    let endpoint = volume.members.get(usize::from(seat))?.endpoint.as_ref()?;
+    let fetch = Fetch { segment: leaf.segment, index: seat, range: None };
+    let fetched = transport.fetch(endpoint, fetch, FETCH_TIMEOUT).await.ok()?;
+    let fragment = Fragment::new(fetched.bytes);
+    let is_whole = fetched.length == leaf.length && fragment.root() == fetched.proof.root;
+    is_whole.then_some(Rebuilt { profile: fetched.profile, length: fetched.length, proof: fetched.proof, fragment })
+}
+
 /// Makes the fragment of `seat` from `k` others, each verified against the segment, and the result as well.
 pub(crate) async fn rebuild(
     transport: &dyn Transport,

@@ -13,7 +13,8 @@ use types::{
         miners::{ContactQuery, MinerQuery, OperatorQuery},
         territories::TerritoryQuery,
         volumes::{
-            CountQuery, Lease, LeaseQuery, LogQuery, OpenQuery, PositionQuery, SeatsQuery, SequenceQuery, VolumeQuery,
+            CountQuery, Lease, LeaseQuery, LogQuery, OpenQuery, PositionQuery, SeatQuery, SeatsQuery, SequenceQuery,
+            VolumeQuery,
         },
     },
     state::StateKey,
@@ -62,6 +63,30 @@ fn volumes_read_from_slots_are_what_the_module_answers() {
         assert_eq!((log.stripe_count, log.root), (3, net.volume(1).stripesRoot));
         assert_eq!(read_again, rounds, "after a guess of {stripe_count} stripes");
     }
+}
+
+#[test]
+fn seats_read_from_slots_are_what_the_module_answers_whatever_goes_on_there() {
+    let mut net = scenario();
+    let check = |net: &mut Net| {
+        for seat in 0..8 {
+            let answered = net.view(VOLUMES, &IVolumes::seatOfCall { volume: 1, seat });
+            assert_eq!(guessed(net, &SeatQuery { volume: 1, seat }), answered);
+        }
+        (0..8).map(|seat| guessed(net, &SeatQuery { volume: 1, seat }).state).collect::<Vec<_>>()
+    };
+    assert_eq!(check(&mut net), [0; 8]);
+    for seat in [2, 5] {
+        let miner = net.volume(1).miners[usize::from(seat)];
+        let operator = net.operators[miner as usize - 1];
+        if seat == 2 {
+            net.call(operator, VOLUMES, &IVolumes::handOverCall { volume: 1, seat });
+        } else {
+            net.call(operator, VOLUMES, &IVolumes::leaveCall { volume: 1, seat });
+        }
+    }
+    assert_eq!(check(&mut net), [0, 0, 3, 0, 0, 1, 0, 0]);
+    assert_eq!(guessed(&net, &SeatQuery { volume: 9, seat: 0 }).miner, 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     storage::{Array, Bitmap, Mapping, Ring, Slot, U32Array, U32List},
 };
 use alloy_primitives::{B256, U256};
-pub use types::layout::volumes::{Head, Lease};
+pub use types::layout::volumes::{Head, Lease, Pay, SeatState};
 use types::{
     Profile,
     abi::IVolumes,
@@ -62,20 +62,6 @@ packed! {
 }
 
 packed! {
-    /// What goes on at a seat; all zero for one that is whole.
-    pub struct SeatState {
-        phase: u8,
-        reason: u8,
-        /// Lot and miner of the successor, while a seat is handed over.
-        lot: u32,
-        miner: u32,
-        since_ms: u64,
-        /// The newcomer owes the column up to here, and what was committed since it took the seat.
-        watermark: u64,
-    }
-}
-
-packed! {
     /// Who answered for a seat at beacon A of a round, kept by its first change after that.
     pub struct Tenure {
         round: u64,
@@ -90,14 +76,6 @@ packed! {
 
 /// The gap of a lot that is known to have lost its column.
 pub const NOTHING_OWED: u64 = u64::MAX;
-
-packed! {
-    /// Pay for a rebuild, in wei.
-    pub struct Pay {
-        total: u128,
-        left: u128,
-    }
-}
 
 packed! {
     /// Something to look at when its time has come.

@@ -1,6 +1,6 @@
 //! Lay out volumes, their logs, and leases.
 
-use super::{LANES, Missing, Query, Words, elements, entry, lane_slots, offset};
+use super::{LANES, Missing, Query, Words, elements, entry, lane_slots, lanes, offset};
 use crate::{
     Profile, SegmentId,
     abi::{IVolumes, VOLUMES},
@@ -28,6 +28,10 @@ const FRONTIER: u64 = 1;
 const LOTS: u64 = FRONTIER + LOG_DEPTH as u64;
 const MINERS: u64 = LOTS + (SEATS_MAX / LANES) as u64;
 const POSITIONS: u64 = MINERS + (SEATS_MAX / LANES) as u64;
+const CARE: u64 = POSITIONS + 6;
+/// Places in what is kept of a seat that is not whole.
+const TARGET: u64 = 1;
+const PAY: u64 = 2;
 
 packed! {
     /// What a volume is and how far it is filled.
@@ -54,6 +58,34 @@ packed! {
     pub struct Lease {
         column_bytes: u64,
         until_ms: u64,
+    }
+}
+
+packed! {
+    /// What goes on at a seat; all zero for one that is whole.
+    pub struct SeatState {
+        /// As `IVolumes.Seat` numbers its states.
+        phase: u8,
+        /// Of the loss.
+        reason: u8,
+        /// The successor's, while a seat is handed over.
+        lot: u32,
+        /// The successor, while a seat is handed over.
+        miner: u32,
+        /// When it came into this phase.
+        since_ms: u64,
+        /// The newcomer owes the column up to here, and what was committed since it took the seat.
+        watermark: u64,
+    }
+}
+
+packed! {
+    /// Pay for a rebuild, in wei.
+    pub struct Pay {
+        /// For the whole column.
+        total: u128,
+        /// Not yet claimed.
+        left: u128,
     }
 }
 
@@ -191,6 +223,59 @@ impl Query for VolumeQuery {
             lots: words.lanes(VOLUMES, offset(base, LOTS), seats.miners.len())?,
             miners: seats.miners,
         }))
+    }
+}
+
+/// A seat: who holds it, and what goes on there. All zero for a seat that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeatQuery {
+    /// The volume.
+    pub volume: u32,
+    /// The seat.
+    pub seat: u16,
+}
+
+impl SeatQuery {
+    fn care(&self) -> U256 {
+        entry(&u32::from(self.seat), offset(record(self.volume), CARE))
+    }
+
+    /// The word of a list by seats that this seat is in.
+    fn word(&self, list: u64) -> U256 {
+        offset(record(self.volume), list + u64::from(self.seat) / LANES as u64)
+    }
+
+    fn in_word(&self, words: &Words, list: u64) -> Result<u32, Missing> {
+        let word = words.many(VOLUMES, [self.word(list)])?;
+        Ok(word.into_iter().flat_map(lanes).nth(usize::from(self.seat) % LANES).unwrap_or_default())
+    }
+}
+
+impl Query for SeatQuery {
+    type Record = IVolumes::Seat;
+    const MODULE: Address = VOLUMES;
+
+    fn slots(&self) -> Vec<U256> {
+        let care = self.care();
+        vec![self.word(LOTS), self.word(MINERS), care, offset(care, TARGET), offset(care, PAY)]
+    }
+
+    fn read(&self, words: &Words) -> Result<Self::Record, Missing> {
+        let care = self.care();
+        let SeatState { phase, reason, lot, miner, since_ms, watermark } = words.one(VOLUMES, care)?;
+        let Pay { left, .. } = words.one(VOLUMES, offset(care, PAY))?;
+        Ok(IVolumes::Seat {
+            state: phase,
+            reason,
+            lot: self.in_word(words, LOTS)?,
+            miner: self.in_word(words, MINERS)?,
+            successorLot: lot,
+            successor: miner,
+            sinceMs: since_ms,
+            watermark,
+            targetBytes: words.one(VOLUMES, offset(care, TARGET))?,
+            payLeft: U256::from(left),
+        })
     }
 }
 
