@@ -24,7 +24,7 @@ use types::{
     spec::{AuditSpec, StorageSpec},
 };
 
-const MINERS: usize = 8;
+const MINER_COUNT: usize = 8;
 /// Real time for what takes minutes of the chain's.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// Time between blocks while nothing is sent, for each that waits.
@@ -63,7 +63,7 @@ struct Net {
 
 impl Net {
     async fn new() -> Self {
-        Self::with(MINERS, storage()).await
+        Self::with(MINER_COUNT, storage()).await
     }
 
     async fn with(miner_count: usize, storage: StorageSpec) -> Self {
@@ -115,7 +115,7 @@ async fn objects_survive_a_restart_of_all_miners_and_the_loss_of_half() {
         miners[index].followed(height).await.expect("it runs");
     }
     assert_eq!(client.read("bucket", "key", None).await.expect("reads"), object);
-    for index in 0..MINERS / 2 {
+    for index in 0..MINER_COUNT / 2 {
         network.set_behaviour(peer(index), Behaviour::Gone);
     }
     assert_eq!(client.read("bucket", "key", None).await.expect("reads from the rest"), object);
