@@ -16,8 +16,9 @@ use gather::{Gather, Step};
 use std::{
     ops::Range,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::Instant;
 use transport::{Fetch, FetchError, Transport};
 use types::{Profile, SegmentId};
 
@@ -181,7 +182,7 @@ impl Fetcher {
 /// Joins the fragments, computing those that nobody sent.
 async fn assemble(gather: &mut Gather, profile: Profile, range: Range<u64>) -> Bytes {
     if let Some(work) = gather.missing_work() {
-        let rebuilt = tokio::task::spawn_blocking(move || work.run(&code(profile))).await;
+        let rebuilt = offload::run(move || work.run(&code(profile))).await;
         gather.rebuilt(rebuilt.expect("rebuilding does not panic"));
     }
     let mut pieces = gather.wanted();

@@ -349,7 +349,7 @@ impl Answer {
 
 /// Runs what may block where it may.
 async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, AuditError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| AuditError::Interrupted)
+    offload::run(work).await.map_err(|_| AuditError::Interrupted)
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ impl Repairer {
         if missing.is_empty() {
             return self.report(chair, None).await;
         }
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         let members = Network(&*self.chain).volume_with_members(volume).await?;
         let (total, mut done) = (missing.len(), 0);
         for part in missing.chunks(STRIPES_PER_REPORT) {

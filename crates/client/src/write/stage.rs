@@ -12,9 +12,9 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use std::{
     collections::BTreeSet,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use transport::{RefusalReason, RequestError, StageHeader};
 
 /// Volumes that are tried for one segment.
@@ -133,7 +133,7 @@ impl Session {
         let mut seats = BTreeSet::new();
         let mut reason = String::from("no member has an endpoint");
         let mut lease_exceeded = false;
-        let mut deadline: Option<tokio::time::Instant> = None;
+        let mut deadline: Option<Instant> = None;
         while seats.len() + sending.len() >= quorum && !sending.is_empty() {
             if seats.len() >= quorum && awaited.is_empty() {
                 break;
@@ -157,7 +157,7 @@ impl Session {
                 }
             }
             if seats.len() >= quorum && deadline.is_none() {
-                deadline = Some(tokio::time::Instant::now() + self.config.straggler_timeout);
+                deadline = Some(Instant::now() + self.config.straggler_timeout);
             }
         }
         drop(sending);
@@ -232,7 +232,7 @@ impl Session {
     /// Encodes and stages a segment anew in another volume.
     pub(super) async fn move_elsewhere(&self, staged: &mut Staged, progress: &Progress) -> Result<(), WriteError> {
         let (profile, data) = (self.profile, staged.data.clone());
-        let encoded = tokio::task::spawn_blocking(move || Encoded::new(profile, data)).await;
+        let encoded = offload::run(move || Encoded::new(profile, data)).await;
         let encoded = Arc::new(encoded.expect("encoding does not panic"));
         let from = staged.segment.volume;
         self.allocator.gave_up(from, staged.fragment_bytes).await;
