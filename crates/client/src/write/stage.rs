@@ -43,10 +43,14 @@ pub(crate) struct Staged {
     pub(crate) memory: Option<OwnedSemaphorePermit>,
 }
 
-/// How staging at one volume ended.
-enum Outcome {
-    Quorum(BTreeSet<u16>),
-    TooFew { acknowledged: usize, lease_exceeded: bool, reason: String },
+/// How far staging at one volume has come.
+struct Outcome {
+    /// Seats whose members hold their fragment.
+    seats: BTreeSet<u16>,
+    /// Whether some member said that the lease is used up.
+    lease_exceeded: bool,
+    /// Why a member does not hold its fragment.
+    reason: String,
 }
 
 impl Session {
@@ -68,32 +72,37 @@ impl Session {
                 Err(WriteError::NoVolume { .. }) if !avoid.is_empty() && !last.1.is_empty() => break,
                 assigned => assigned?,
             };
-            match self.stage_leasing(encoded, &volume, demand).await? {
-                Outcome::Quorum(seats) => {
-                    progress.event(Event::Staged(encoded.length.into()));
-                    return Ok(Staged {
-                        number,
-                        segment: SegmentRef { id: encoded.id, volume: volume.id, length: encoded.length },
-                        fragments_root: encoded.fragments_root,
-                        fragment_bytes,
-                        seats,
-                        data: encoded.data.clone(),
-                        memory: None,
-                    });
+            let Outcome { seats, reason, .. } = self.stage_leasing(encoded, &volume, demand).await?;
+            if self.is_quorum(&seats) {
+                if seats.len() < volume.members.len() {
+                    tracing::info!(volume = volume.id, segment = %encoded.id, reason, "not every member took a segment");
                 }
-                Outcome::TooFew { acknowledged, reason, .. } => {
-                    tracing::warn!(volume = volume.id, acknowledged, reason, "too few members took a segment");
-                    self.allocator.gave_up(volume.id, fragment_bytes).await;
-                    avoid.insert(volume.id);
-                    last = (acknowledged, reason);
-                }
+                progress.event(Event::Staged(encoded.length.into()));
+                return Ok(Staged {
+                    number,
+                    segment: SegmentRef { id: encoded.id, volume: volume.id, length: encoded.length },
+                    fragments_root: encoded.fragments_root,
+                    fragment_bytes,
+                    seats,
+                    data: encoded.data.clone(),
+                    memory: None,
+                });
             }
+            tracing::warn!(volume = volume.id, acknowledged = seats.len(), reason, "too few members took a segment");
+            self.allocator.gave_up(volume.id, fragment_bytes).await;
+            avoid.insert(volume.id);
+            last = (seats.len(), reason);
         }
         let (acknowledged, reason) = last;
         Err(WriteError::NoQuorum { acknowledged, needed: self.profile.write_quorum().into(), reason })
     }
 
-    /// Stages at all members, and leases more if they say that the lease is used up.
+    fn is_quorum(&self, seats: &BTreeSet<u16>) -> bool {
+        seats.len() >= usize::from(self.profile.write_quorum())
+    }
+
+    /// Stages at all members, and leases more for those that say that the lease is used up: what a program that was
+    /// killed staged lies with some members and not with others.
     async fn stage_leasing(
         &self,
         encoded: &Encoded,
@@ -101,39 +110,44 @@ impl Session {
         demand: Demand,
     ) -> Result<Outcome, WriteError> {
         let mut attempt = 0;
+        let mut held = BTreeSet::new();
         loop {
             let started = Instant::now();
-            let outcome = self.stage(encoded, volume).await?;
+            let outcome = self.stage(encoded, volume, held).await?;
             attempt += 1;
-            let exceeded = matches!(outcome, Outcome::TooFew { lease_exceeded: true, .. });
-            let fragment_bytes = encoded.fragment_bytes();
-            if !exceeded
-                || attempt > LEASES_MAX
-                || !self.allocator.lease_again(volume.id, fragment_bytes, demand, started).await?
-            {
+            if !outcome.lease_exceeded || attempt > LEASES_MAX {
                 return Ok(outcome);
+            }
+            match self.allocator.lease_again(volume.id, encoded.fragment_bytes(), demand, started).await {
+                Ok(true) => held = outcome.seats,
+                Ok(false) => return Ok(outcome),
+                // A quorum does without the others.
+                Err(_) if self.is_quorum(&outcome.seats) => return Ok(outcome),
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Stages at all members; waits for those that are known to answer, for the others only up to the quorum.
-    async fn stage(&self, encoded: &Encoded, volume: &OpenVolume) -> Result<Outcome, WriteError> {
+    /// Stages at all members but those that hold their fragment; waits for those that are known to answer, for the
+    /// others only up to the quorum.
+    async fn stage(&self, encoded: &Encoded, volume: &OpenVolume, held: BTreeSet<u16>) -> Result<Outcome, WriteError> {
         let now = Instant::now();
         let now_ms = self.sender.chain().head().await?.timestamp_ms;
         let mut sending = FuturesUnordered::new();
         let mut awaited = BTreeSet::new();
         for (seat, member) in (0u16..).zip(&volume.members) {
-            let Some(endpoint) = &member.endpoint else { continue };
+            let Some(endpoint) = member.endpoint.as_ref().filter(|_| !held.contains(&seat)) else { continue };
             if !self.peers.is_resting(&endpoint.id(), now) {
                 awaited.insert(seat);
             }
             sending.push(async move { (seat, self.stage_one(encoded, volume.id, seat, endpoint, now_ms).await) });
         }
         let quorum = usize::from(self.profile.write_quorum());
-        let mut seats = BTreeSet::new();
+        let mut seats = held;
         let mut reason = String::from("no member has an endpoint");
         let mut lease_exceeded = false;
-        let mut deadline: Option<Instant> = None;
+        let straggle = || Instant::now() + self.config.straggler_timeout;
+        let mut deadline = (seats.len() >= quorum).then(straggle);
         while seats.len() + sending.len() >= quorum && !sending.is_empty() {
             if seats.len() >= quorum && awaited.is_empty() {
                 break;
@@ -157,15 +171,11 @@ impl Session {
                 }
             }
             if seats.len() >= quorum && deadline.is_none() {
-                deadline = Some(Instant::now() + self.config.straggler_timeout);
+                deadline = Some(straggle());
             }
         }
         drop(sending);
-        Ok(if seats.len() >= quorum {
-            Outcome::Quorum(seats)
-        } else {
-            Outcome::TooFew { acknowledged: seats.len(), lease_exceeded, reason }
-        })
+        Ok(Outcome { seats, lease_exceeded, reason })
     }
 
     /// Stages at one member, again while it is busy or has not heard of the lease.

@@ -41,13 +41,13 @@ pub fn config() -> ClientConfig {
         get_memory_bytes: 4 << 20,
         volumes_in_parallel: 3,
         read: ReadConfig {
-            request_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
             hedge_after_min: Duration::from_millis(20),
             hedge_after_max: Duration::from_millis(100),
         },
         write: WriteConfig {
             request_timeout: Duration::from_secs(5),
-            straggler_timeout: Duration::from_millis(200),
+            straggler_timeout: Duration::from_millis(500),
             volume_timeout: Duration::from_secs(5),
             lease_timeout: Duration::from_secs(2),
             replays_max: 50,

@@ -7,7 +7,13 @@ use client::{
     chain::{MemoryChain, Network},
 };
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use transport::{
     Fetch, Fragment, FragmentReply, LeavesQuery, MinerStatus, Refusal, RefusalReason, Request, Response, Service, Sign,
     Stage, StageHeader, fragment::covering_groups,
@@ -22,12 +28,14 @@ pub struct TestMiner {
     pub peer: B256,
     pub id: u32,
     key: ReceiptKey,
+    /// Bytes of each lease that a program which is gone has staged here.
+    pub left_behind: AtomicU64,
     held: Mutex<BTreeMap<(SegmentId, u32), (StageHeader, Fragment)>>,
 }
 
 impl TestMiner {
     pub fn new(chain: Arc<MemoryChain>, peer: B256, id: u32, key: ReceiptKey) -> Self {
-        Self { chain, peer, id, key, held: Mutex::default() }
+        Self { chain, peer, id, key, left_behind: AtomicU64::new(0), held: Mutex::default() }
     }
 
     async fn judge(&self, from: B256, header: &StageHeader) -> Result<(), Refusal> {
@@ -56,7 +64,7 @@ impl TestMiner {
         if lease.until_ms < now {
             return refuse(RefusalReason::NoLease, "none");
         }
-        if lease.column_bytes < header.fragment_bytes() {
+        if lease.column_bytes < header.fragment_bytes() + self.left_behind.load(Ordering::Relaxed) {
             return refuse(RefusalReason::LeaseExceeded, "too little left");
         }
         if !header.proof.verify(header.profile, header.length, &header.segment) {
