@@ -102,9 +102,7 @@ impl Client {
         destination: &mut (dyn AsyncWrite + Send + Unpin),
         options: GetOptions,
     ) -> Result<GetReport, GetError> {
-        let (bucket, record) = self.open_bucket(bucket).await?;
-        let entry = self.find(&bucket, &record, key).await?;
-        let entry = entry.ok_or_else(|| GetError::NotFound { key: key.to_owned() })?;
+        let (bucket, entry) = self.open_object(bucket, key).await?;
         let range = clip(options.range, entry.size)?;
         let parts = bucket.reader.parts(&entry).await?;
         let runs = runs(&bucket, &parts, &range)?;
@@ -129,6 +127,19 @@ impl Client {
         let mut bytes = Vec::new();
         self.get(bucket, key, &mut bytes, GetOptions { range, ..GetOptions::default() }).await?;
         Ok(bytes)
+    }
+
+    /// Where the sealed bytes of an object lie, in their order.
+    pub(crate) async fn extents(&self, bucket: &str, key: &str) -> Result<Vec<Extent>, GetError> {
+        let (bucket, entry) = self.open_object(bucket, key).await?;
+        let parts = bucket.reader.parts(&entry).await?;
+        Ok(parts.into_iter().flat_map(|part| part.extents).collect())
+    }
+
+    async fn open_object(&self, bucket: &str, key: &str) -> Result<(Arc<Bucket>, Entry), GetError> {
+        let (bucket, record) = self.open_bucket(bucket).await?;
+        let entry = self.find(&bucket, &record, key).await?;
+        Ok((bucket, entry.ok_or_else(|| GetError::NotFound { key: key.to_owned() })?))
     }
 
     async fn find(

@@ -22,6 +22,7 @@
 pub mod account;
 mod bucket;
 pub mod chain;
+mod challenge;
 mod client;
 mod config;
 mod directory;
@@ -44,6 +45,7 @@ mod write;
 pub use account::{SendError, Sender};
 pub use bucket::{BucketError, BucketSummary};
 pub use chain::{ChainApi, ChainError};
+pub use challenge::{Challenge, ChallengeError, ChallengeState};
 pub use client::Client;
 pub use config::{ClientConfig, ReadConfig, WriteConfig};
 pub use get::{GetError, GetOptions, GetReport};

@@ -9,10 +9,10 @@ use alloy_sol_types::SolEvent;
 use std::{collections::BTreeMap, time::Duration};
 use transport::{LeavesQuery, limits::LEAVES_MAX};
 use types::{
-    Endpoint, SegmentId, StripeLeaf,
-    abi::{IVolumes, Leaf, Release, VOLUMES},
+    Endpoint, SegmentId, StripeLeaf, StripeLog,
+    abi::{IVolumes, VOLUMES},
     layout::volumes::Log,
-    merkle::{self, Frontier, LOG_DEPTH, Tree},
+    merkle::Frontier,
 };
 
 /// Stripes of one transaction: each takes about 100,000 gas and 1 KB.
@@ -73,9 +73,8 @@ impl Client {
             let known = self.directory().volume(volume).await?;
             let log = Network(&**self.chain()).log(volume, known.stripe_count).await?;
             let leaves = self.leaves(&known, &log).await?;
-            let hashes: Vec<B256> = leaves.iter().map(StripeLeaf::hash).collect();
-            let tree = Tree::new(&hashes);
-            let stripes: Vec<Release> = positions.iter().filter_map(|index| release(&tree, &leaves, *index)).collect();
+            let log = StripeLog::new(leaves);
+            let stripes: Vec<_> = positions.iter().filter_map(|index| log.shown(*index)).collect();
             let count = stripes.len();
             match self.sender().call(VOLUMES, U256::ZERO, &IVolumes::releaseCall { volume, stripes }).await {
                 Ok(_) => return Ok(count),
@@ -89,7 +88,7 @@ impl Client {
     }
 
     /// The places in the log of those segments that are live.
-    async fn positions(&self, volume: u32, segments: &[SegmentId]) -> Result<Vec<u32>, ReleaseError> {
+    pub(crate) async fn positions(&self, volume: u32, segments: &[SegmentId]) -> Result<Vec<u32>, ReleaseError> {
         let places: Vec<_> = segments.iter().map(|segment| (volume, *segment)).collect();
         let mut positions = Network(&**self.chain()).positions(&places).await?;
         positions.sort_unstable();
@@ -98,7 +97,7 @@ impl Client {
     }
 
     /// The log of a volume, which makes the root on chain.
-    async fn leaves(&self, volume: &OpenVolume, log: &Log) -> Result<Vec<StripeLeaf>, ReleaseError> {
+    pub(crate) async fn leaves(&self, volume: &OpenVolume, log: &Log) -> Result<Vec<StripeLeaf>, ReleaseError> {
         for member in &volume.members {
             let Some(endpoint) = &member.endpoint else { continue };
             if let Some(leaves) = self.leaves_of(volume.id, log, endpoint).await
@@ -137,15 +136,7 @@ impl Client {
         let filter = LogFilter { address: VOLUMES, topics: [appended, of_volume, None, None], ..LogFilter::default() };
         let logs = self.chain().logs(filter).await?;
         let events = logs.iter().filter_map(|entry| IVolumes::Appended::decode_log_data(&entry.log.data).ok());
-        let leaves = events.take(log.stripe_count as usize).map(|event| StripeLeaf {
-            segment: event.segment,
-            territory: event.territory,
-            offset: event.offset,
-            fragment_bytes: event.fragmentBytes,
-            length: event.length,
-            committed_at_ms: event.committedAtMs,
-            term_end_ms: event.termEndMs,
-        });
+        let leaves = events.take(log.stripe_count as usize).map(|event| StripeLeaf::from(&event));
         Ok(leaves.collect())
     }
 }
@@ -156,23 +147,4 @@ fn root_of(leaves: &[StripeLeaf]) -> Option<B256> {
         frontier.push(&leaf.hash()).ok()?;
     }
     Some(frontier.root())
-}
-
-fn release(tree: &Tree, leaves: &[StripeLeaf], index: u32) -> Option<Release> {
-    let leaf = leaves.get(index as usize)?;
-    let mut path = tree.path(index as usize)?;
-    path.extend_from_slice(&merkle::EMPTY[path.len()..LOG_DEPTH]);
-    Some(Release {
-        index,
-        leaf: Leaf {
-            segment: leaf.segment,
-            territory: leaf.territory,
-            offset: leaf.offset,
-            fragmentBytes: leaf.fragment_bytes,
-            length: leaf.length,
-            committedAtMs: leaf.committed_at_ms,
-            termEndMs: leaf.term_end_ms,
-        },
-        path: path.try_into().ok()?,
-    })
 }

@@ -5,10 +5,12 @@
 //! because it follows from the beacons, from what was owed at beacon A, and from bytes that are kept until the round is
 //! over. `docs/spec/audits.md` says what is asked.
 
+mod challenges;
 mod holdings;
 
 use crate::{notes, state::State};
 use alloy_primitives::{B256, U256};
+use challenges::Challenges;
 use client::{
     SendError, Sender,
     chain::{ChainApi, ChainError, Network},
@@ -18,13 +20,13 @@ use holdings::{HoldingError, Holdings, Lot};
 use parking_lot::Mutex;
 use proofs::{
     opening::{self, Target},
-    response::{Duty, Responses, Service, respond},
-    round::{Round, Shape},
+    response::{Duty, Responses, Service, Source, respond},
+    round::{Place, Round, Shape},
     sample::{Sample, TRIES_MAX},
 };
 use rayon::prelude::*;
 use std::{collections::BTreeSet, sync::Arc};
-use store::{Change, FragmentKey, Store};
+use store::{Change, Store};
 use tokio::runtime::Handle;
 use types::{
     abi::{AUDITS, IAudits},
@@ -69,6 +71,7 @@ pub(crate) struct Auditor {
     /// The lots by their numbers within the miner.
     lots: Vec<u32>,
     answer: Option<Arc<Answer>>,
+    challenges: Challenges,
     /// The last round with a stage in which nothing is left to do.
     done: (u64, Stage),
     looked_at_ms: u64,
@@ -112,6 +115,7 @@ impl Auditor {
             shape,
             lots: Vec::new(),
             answer: None,
+            challenges: Challenges::default(),
             done: (0, Stage::Rest),
             looked_at_ms: 0,
         }
@@ -130,8 +134,13 @@ impl Auditor {
             return Ok(());
         }
         match round.stage {
-            Stage::Commit => self.commit(&round).await?,
-            Stage::Open => self.open(&round).await?,
+            Stage::Commit => self.commit(&round, &self.standing().await?).await?,
+            Stage::Open => {
+                let standing = self.standing().await?;
+                let opened = self.open(&round, &standing).await;
+                // One does not wait for the other.
+                self.answer_challenges(&round, &standing).await.and(opened)?;
+            }
             Stage::Rest => self.claim().await?,
             _ => {}
         }
@@ -139,12 +148,11 @@ impl Auditor {
         Ok(())
     }
 
-    async fn commit(&mut self, round: &audits::Round) -> Result<(), AuditError> {
-        let standing = self.standing().await?;
+    async fn commit(&mut self, round: &audits::Round, standing: &IAudits::Standing) -> Result<(), AuditError> {
         if standing.lots == 0 || standing.committed == round.number {
             return Ok(());
         }
-        let answer = self.answer(round, &standing).await?;
+        let answer = self.answer(round, standing).await?;
         if !answer.lost.is_empty() {
             tracing::warn!(round = round.number, entries = ?answer.lost, "declared lost: each costs its rebuild");
         }
@@ -154,8 +162,7 @@ impl Auditor {
         Ok(())
     }
 
-    async fn open(&mut self, round: &audits::Round) -> Result<(), AuditError> {
-        let standing = self.standing().await?;
+    async fn open(&mut self, round: &audits::Round, standing: &IAudits::Standing) -> Result<(), AuditError> {
         if standing.committed != round.number {
             return Ok(());
         }
@@ -164,7 +171,7 @@ impl Auditor {
         if asked.is_empty() {
             return Ok(());
         }
-        let answer = self.answer(round, &standing).await?;
+        let answer = self.answer(round, standing).await?;
         if answer.responses.root() != standing.commitment {
             return Err(AuditError::Changed(round.number));
         }
@@ -207,15 +214,19 @@ impl Auditor {
             }
             Err(error) if error.is_revert::<IAudits::InvalidOpening>() => {
                 tracing::error!(round, sample = number, %error, "a sample cannot be opened: it will cost a fine");
-                self.drop_damaged(shown, asked).await
+                match shown.target(&asked) {
+                    Some(Target { place, chunk, .. }) => self.drop_damaged(shown, place, chunk).await,
+                    None => Ok(()),
+                }
             }
             Err(error) => Err(error.into()),
         }
     }
 
     /// Lets a fragment go whose bytes are not those that were stored: repair makes it again.
-    async fn drop_damaged(&self, answer: Arc<Answer>, sample: IAudits::Sample) -> Result<(), AuditError> {
-        let Some((key, index)) = blocking(move || answer.damaged(&sample)).await?? else { return Ok(()) };
+    async fn drop_damaged(&self, answer: Arc<Answer>, place: Place, chunk: u64) -> Result<(), AuditError> {
+        let damaged = blocking(move || answer.holdings.damaged(place, chunk)).await??;
+        let Some((key, index)) = damaged else { return Ok(()) };
         tracing::error!(volume = key.volume, index, segment = %key.segment, "a fragment is damaged on disk: rebuilding it");
         let missing = notes::put_missing(key.volume, index, key.segment);
         self.store.update(vec![Change::Remove(key), missing]).await.map_err(HoldingError::from)?;
@@ -331,17 +342,14 @@ impl Answer {
         Ok(Self { number, round, holdings, responses: Responses::of(&values), lost })
     }
 
-    /// The fragment behind a sample, with its place in the log, if its bytes are not those that were stored.
-    fn damaged(&self, sample: &IAudits::Sample) -> Result<Option<(FragmentKey, u32)>, AuditError> {
-        let duty_of = |lot: u32| self.holdings.lots.get(lot as usize).map(|lot| lot.duty).unwrap_or_default();
-        let Some(target) = Target::new(&self.round, duty_of, sample.entry, sample.chunk) else { return Ok(None) };
-        Ok(self.holdings.damaged(target.place, target.chunk)?)
+    /// What a sample asks for, if anything.
+    fn target(&self, sample: &IAudits::Sample) -> Option<Target> {
+        Target::new(&self.round, |lot| self.holdings.duty(lot), sample.entry, sample.chunk)
     }
 
     /// The encoded opening of a sample; nothing if it asks for nothing.
     fn open(&self, sample: &IAudits::Sample) -> Result<Option<Vec<u8>>, AuditError> {
-        let duty_of = |lot: u32| self.holdings.lots.get(lot as usize).map(|lot| lot.duty).unwrap_or_default();
-        let Some(target) = Target::new(&self.round, duty_of, sample.entry, sample.chunk) else { return Ok(None) };
+        let Some(target) = self.target(sample) else { return Ok(None) };
         let opening = opening::open(&self.round, &self.holdings, &self.responses, &target)?;
         Ok(opening.map(|opening| opening.encode()))
     }

@@ -15,9 +15,9 @@ use transport::{
     StageHeader, Transport,
 };
 use types::{
-    Profile, ReceiptKey, ReceiptSignature, SegmentId, StripeLeaf,
-    abi::{Batch, ITerritories, IVolumes, Leaf, Release, Stripe, TERRITORIES, VOLUMES},
-    merkle::{self, LOG_DEPTH, Tree},
+    Profile, ReceiptKey, ReceiptSignature, SegmentId, StripeLeaf, StripeLog,
+    abi::{Batch, ITerritories, IVolumes, Stripe, TERRITORIES, VOLUMES},
+    merkle::Tree,
     permit::{self, Permit},
     segment::{FragmentProof, segment_id},
     spec::StorageSpec,
@@ -288,17 +288,7 @@ impl Net {
 
     pub(crate) async fn release(&mut self, volume: u32, index: u32) {
         let leaves = self.leaves(volume, 0).await;
-        let leaf = leaves[index as usize];
-        let leaf = Leaf {
-            segment: leaf.segment,
-            territory: leaf.territory,
-            offset: leaf.offset,
-            fragmentBytes: leaf.fragment_bytes,
-            length: leaf.length,
-            committedAtMs: leaf.committed_at_ms,
-            termEndMs: leaf.term_end_ms,
-        };
-        let stripes = vec![Release { index, leaf, path: path(&leaves, index as usize) }];
+        let stripes = vec![StripeLog::new(leaves).shown(index).expect("the stripe is there")];
         self.owner.call(VOLUMES, U256::ZERO, &IVolumes::releaseCall { volume, stripes }).await.expect("releases");
         self.settle().await;
     }
@@ -306,18 +296,6 @@ impl Net {
 
 pub(crate) fn sign_permit(signer: &PrivateKeySigner, permit: &Permit) -> alloy_primitives::Signature {
     signer.sign_hash_sync(&permit::signing_hash(permit, 7_331)).expect("a local key signs")
-}
-
-/// The siblings of a leaf in a log.
-fn path(leaves: &[StripeLeaf], mut index: usize) -> [B256; LOG_DEPTH] {
-    let mut level: Vec<B256> = leaves.iter().map(|leaf| merkle::leaf(&leaf.hash())).collect();
-    std::array::from_fn(|height| {
-        let empty = merkle::EMPTY[height];
-        let sibling = level.get(index ^ 1).copied().unwrap_or(empty);
-        level = level.chunks(2).map(|pair| merkle::node(&pair[0], pair.get(1).unwrap_or(&empty))).collect();
-        index /= 2;
-        sibling
-    })
 }
 
 /// The reason of a refusal.

@@ -18,7 +18,7 @@ use store::{Change, FragmentKey, Store, StoreError};
 use tokio::sync::RwLock;
 use transport::Transport;
 use types::{
-    Profile, StripeLeaf,
+    Profile,
     abi::{
         IVolumes::{Appended, Formed, Released, SeatDrawn, Voided},
         VOLUMES,
@@ -362,18 +362,6 @@ fn read_formed(entry: &LogEntry, miner: u32) -> Result<Option<Event>, ChainError
     Ok(Some(Event::Formed { volume, seat, profile }))
 }
 
-pub(crate) fn read_leaf(appended: &Appended) -> StripeLeaf {
-    StripeLeaf {
-        segment: appended.segment,
-        territory: appended.territory,
-        offset: appended.offset,
-        fragment_bytes: appended.fragmentBytes,
-        length: appended.length,
-        committed_at_ms: appended.committedAtMs,
-        term_end_ms: appended.termEndMs,
-    }
-}
-
 fn read_stripe_event(entry: &LogEntry) -> Result<Event, ChainError> {
     if entry.log.topics().first() == Some(&Voided::SIGNATURE_HASH) {
         // Gone like a released one, because it was garbage.
@@ -385,5 +373,5 @@ fn read_stripe_event(entry: &LogEntry) -> Result<Event, ChainError> {
         return Ok(Event::Released { volume, index, segment });
     }
     let appended = Appended::decode_log(&entry.log).map_err(invalid)?.data;
-    Ok(Event::Appended { volume: appended.volume, index: appended.index, leaf: read_leaf(&appended) })
+    Ok(Event::Appended { volume: appended.volume, index: appended.index, leaf: (&appended).into() })
 }

@@ -23,10 +23,9 @@ use store::{Change, FragmentKey, Store, StoreError};
 use tokio::sync::RwLock;
 use transport::Transport;
 use types::{
-    Profile, StripeLeaf,
-    abi::{AUDITS, IAudits, IVolumes, Leaf, Release, VOLUMES},
+    Profile, StripeLeaf, StripeLog,
+    abi::{AUDITS, IAudits, IVolumes, VOLUMES},
     layout::audits::{RoundQuery, Stage},
-    merkle::{self, EMPTY, LOG_DEPTH},
 };
 
 /// States of a seat, as the chain numbers them.
@@ -263,7 +262,8 @@ impl Repairer {
         let notes = self.store.notes(notes::leaf_keys(volume, 0..count), count as usize).await?;
         let leaves: Option<Vec<_>> = notes.iter().map(|(_, value)| notes::read_leaf(value)).collect();
         let leaves = leaves.filter(|leaves| leaves.len() == count as usize).ok_or(RepairError::Log(volume))?;
-        let stripes = indices.iter().map(|index| release(&leaves, *index)).collect();
+        let log = StripeLog::new(leaves);
+        let stripes = indices.iter().filter_map(|index| log.shown(*index)).collect();
         self.sender.call(VOLUMES, U256::ZERO, &IVolumes::healCall { volume, seat: chair.seat, stripes }).await?;
         tracing::info!(volume, seat = chair.seat, stripes = indices.len(), "healed");
         Ok(())
@@ -336,28 +336,4 @@ impl Repairer {
         self.reported_round = round.number;
         Ok(())
     }
-}
-
-/// A stripe with its place in the log.
-fn release(leaves: &[StripeLeaf], index: u32) -> Release {
-    let leaf = &leaves[index as usize];
-    let mut level: Vec<_> = leaves.iter().map(|leaf| merkle::leaf(&leaf.hash())).collect();
-    let mut at = index as usize;
-    let path: [_; LOG_DEPTH] = std::array::from_fn(|height| {
-        let empty = EMPTY[height];
-        let sibling = level.get(at ^ 1).copied().unwrap_or(empty);
-        level = level.chunks(2).map(|pair| merkle::node(&pair[0], pair.get(1).unwrap_or(&empty))).collect();
-        at /= 2;
-        sibling
-    });
-    let leaf = Leaf {
-        segment: leaf.segment,
-        territory: leaf.territory,
-        offset: leaf.offset,
-        fragmentBytes: leaf.fragment_bytes,
-        length: leaf.length,
-        committedAtMs: leaf.committed_at_ms,
-        termEndMs: leaf.term_end_ms,
-    };
-    Release { index, leaf, path }
 }

@@ -1,7 +1,7 @@
 //! Read a volume's log anew when it differs from the chain's: from the node's events, or else from other members.
 
 use crate::{
-    follow::{FollowError, Follower, read_leaf},
+    follow::{FollowError, Follower},
     notes,
     state::VolumeLog,
 };
@@ -49,7 +49,8 @@ impl Follower {
         let volume = B256::left_padding_from(&volume.to_be_bytes());
         let topics = [Some(vec![Appended::SIGNATURE_HASH]), Some(vec![volume]), None, None];
         let entries = self.chain.logs(LogFilter { from: 1, to: None, address: VOLUMES, topics }).await?;
-        let leaves = entries.iter().map(|entry| Appended::decode_log(&entry.log).map(|log| read_leaf(&log.data)));
+        let leaves =
+            entries.iter().map(|entry| Appended::decode_log(&entry.log).map(|log| StripeLeaf::from(&log.data)));
         let leaves: Result<Vec<_>, _> = leaves.take(log.stripe_count as usize).collect();
         let leaves = leaves.map_err(|error| ChainError::Invalid(error.to_string()))?;
         Ok(makes_root(&leaves, log).then_some(leaves))

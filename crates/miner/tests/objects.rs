@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::SolEvent;
 use client::{
-    ChainApi, Client, ClientConfig, Event, Progress, PutOptions, Source,
+    ChainApi, ChallengeError, ChallengeState, Client, ClientConfig, Event, Progress, PutOptions, Source,
     chain::{LogFilter, MemoryChain, Network},
 };
 use miner::{Keys, Miner, MinerConfig, MinerHandle};
@@ -25,9 +25,9 @@ use types::{
 };
 
 const MINERS: usize = 8;
-/// Time between blocks while nothing is sent, for each that waits.
 /// Real time for what takes minutes of the chain's.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
+/// Time between blocks while nothing is sent, for each that waits.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
 fn operator(index: usize) -> PrivateKeySigner {
@@ -251,4 +251,32 @@ async fn a_degraded_write_heals() {
     let topics = [Some(vec![IVolumes::Healed::SIGNATURE_HASH]), None, None, None];
     let healed = net.chain.logs(LogFilter { from: 1, to: None, address: VOLUMES, topics }).await.expect("answers");
     assert!(!healed.is_empty());
+}
+
+/// Whoever doubts that an object is held pays to see it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_challenges_the_members_that_hold_an_object() {
+    let audits = AuditSpec { light_divisor: 4, deep_divisor: 16, ..AuditSpec::devnet() };
+    let net = Net::with(8, StorageSpec { audits: Some(audits), ..storage() }).await;
+    net.client.put("bucket", "key", Source::bytes(noise(300_000)), PutOptions::default()).await.expect("puts");
+    let (segment, volume) = net.client.segments_of("bucket", "key").await.expect("answers")[0];
+    let challenges = until(&net, "a round has begun that knows of it", async || {
+        match net.client.challenge(segment, volume, &[0, 5]).await {
+            Ok(challenges) => Some(challenges),
+            Err(ChallengeError::TooNew { .. }) => None,
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await;
+    assert_eq!(challenges.iter().map(|challenge| challenge.seat).collect::<Vec<_>>(), [0, 5]);
+    for challenge in &challenges {
+        let state = until(&net, "it is answered", async || {
+            let state = net.client.challenge_state(challenge).await.expect("answers");
+            (state != ChallengeState::Open).then_some(state)
+        })
+        .await;
+        assert_eq!(state, ChallengeState::Answered);
+    }
+    let unknown = net.client.challenge(B256::repeat_byte(7), volume, &[0]).await;
+    assert!(matches!(unknown, Err(ChallengeError::NotStored { .. })), "{unknown:?}");
 }

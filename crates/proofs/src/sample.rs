@@ -10,9 +10,10 @@
 //!          fresh: covered + word(2, 0) mod lots of the miner
 //!          light: deep + word(2, 0) mod (covered − deep), or word(2, 0) mod covered if all are deep
 //! chunk  = word(3, 0) mod chunks of a slot    of a deep response
+//!          word(3, 0) mod chunks of the fragment, with number 2^32 − 1 − (id mod 2^32): of a directed challenge
 //! ```
 
-use crate::round::Round;
+use crate::{chunk, round::Round};
 use alloy_primitives::B256;
 use types::hash::derive;
 
@@ -78,4 +79,11 @@ impl Sample {
     pub fn chunk(&self, chunks: u64) -> u64 {
         self.word(3, 0, chunks)
     }
+}
+
+/// The chunk of the fragment that a directed challenge asks for.
+pub fn challenged_chunk(beacon: B256, challenge: u64, fragment_bytes: u64) -> u64 {
+    // Numbers of samples end far below.
+    let number = u32::MAX.wrapping_sub(challenge as u32);
+    Sample { beacon, number }.chunk(chunk::count(fragment_bytes))
 }

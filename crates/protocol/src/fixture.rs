@@ -233,17 +233,7 @@ impl Net {
     /// The leaves of a volume as an indexer sees them.
     pub fn leaves(&self, volume: u32) -> Vec<Leaf> {
         let appended = self.events::<IVolumes::Appended>().into_iter().filter(|event| event.volume == volume);
-        appended
-            .map(|event| Leaf {
-                segment: event.segment,
-                territory: event.territory,
-                offset: event.offset,
-                fragmentBytes: event.fragmentBytes,
-                length: event.length,
-                committedAtMs: event.committedAtMs,
-                termEndMs: event.termEndMs,
-            })
-            .collect()
+        appended.map(|event| Leaf::from(&StripeLeaf::from(&event))).collect()
     }
 
     /// Proof that a stripe is in the log.
@@ -255,16 +245,7 @@ impl Net {
 }
 
 pub fn leaf_hash(leaf: &Leaf) -> B256 {
-    StripeLeaf {
-        segment: leaf.segment,
-        territory: leaf.territory,
-        offset: leaf.offset,
-        fragment_bytes: leaf.fragmentBytes,
-        length: leaf.length,
-        committed_at_ms: leaf.committedAtMs,
-        term_end_ms: leaf.termEndMs,
-    }
-    .hash()
+    StripeLeaf::from(leaf).hash()
 }
 
 /// A path of the log's full depth from the small tree over the leaves that there are.

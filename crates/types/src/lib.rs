@@ -27,5 +27,5 @@ pub use endpoint::Endpoint;
 pub use header::{Beacon, Block, Header, SyncTarget};
 pub use segment::{Profile, SegmentId};
 pub use spec::ChainSpec;
-pub use stripe::StripeLeaf;
+pub use stripe::{StripeLeaf, StripeLog};
 pub use transaction::Transaction;

@@ -71,6 +71,12 @@ impl Holdings {
         self.lots.get(number as usize).copied().unwrap_or_default()
     }
 
+    /// The number of the lot in a seat.
+    pub(crate) fn lot_in(&self, volume: u32, seat: u16) -> Option<u32> {
+        let serves = |lot: &Lot| lot.volume == volume && lot.duty.service.is_some_and(|service| service.seat == seat);
+        self.lots.iter().position(serves).map(|number| number as u32)
+    }
+
     fn service(&self, number: u32) -> Result<(u32, Service), HoldingError> {
         let lot = self.lot(number);
         lot.duty.service.map(|service| (lot.volume, service)).ok_or(HoldingError::OtherLog(lot.volume))

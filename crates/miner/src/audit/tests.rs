@@ -188,3 +188,57 @@ async fn rotten_bytes_are_found_and_fined() {
     }
     assert!(missing > 0 && here + missing == 4, "{here} here, {missing} missing");
 }
+
+/// Has the member in seat 0 of volume 1 show a stripe; returns the challenge's number.
+async fn challenge(net: &Net, stripe: u32) -> u64 {
+    let log = types::StripeLog::new(net.leaves(1, 0).await);
+    let leaf = log.leaf(stripe).expect("it is there").into();
+    let path = log.path(stripe).expect("it is there");
+    let call = IAudits::challengeCall { volume: 1, seat: 0, stripe, leaf, path };
+    net.owner.call(AUDITS, rules().challenge_fee, &call).await.expect("challenges");
+    logs::<IAudits::Challenged>(net).await.last().expect("it was made").challenge
+}
+
+async fn state_of(net: &Net, id: u64) -> u8 {
+    Network(&*net.chain).read(AUDITS, &IAudits::challengeOfCall { id }).await.expect("answers").state
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenged_member_shows_what_it_holds_across_a_crash_and_has_the_fee() {
+    let mut net = net().await;
+    for number in 0..3 {
+        net.put(1, number.into(), &Segment::new(number), &ALL).await;
+    }
+    go_to(&mut net, 2, Stage::Commit, STEP).await;
+    let id = challenge(&net, 1).await;
+    let member = net.member(1, 0).await;
+    net.crash(member, 5).await;
+    commit_round(&mut net, 2, 0).await;
+    go_to(&mut net, 2, Stage::Open, STEP).await;
+    net.chain.skip(A_LOOK);
+    let ended = wait_for::<IAudits::ChallengeEnded>(&net, 1).await;
+    assert_eq!((ended[0].challenge, ended[0].state, ended[0].miner), (id, 2, member as u32 + 1));
+    assert_eq!(state_of(&net, id).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenged_member_that_holds_other_bytes_is_fined_and_lets_them_go() {
+    let mut net = net().await;
+    net.put(1, 0, &Segment::new(0), &ALL).await;
+    let rotten = net.member(1, 0).await;
+    let store = crate::fixture::open(&net.disks[rotten].after_crash(1));
+    let key = FragmentKey { segment: Segment::new(0).id, volume: 1 };
+    let file = store.record(key).await.expect("reads").expect("is here").file();
+    (0..FRAGMENT_BYTES as usize).step_by(1024).for_each(|at| net.disks[rotten].rot(file, at));
+    go_to(&mut net, 2, Stage::Commit, STEP).await;
+    let id = challenge(&net, 0).await;
+    go_to(&mut net, 2, Stage::Open, STEP).await;
+    net.chain.skip(A_LOOK);
+    net.settle().await;
+    go_to(&mut net, 2, Stage::Rest, STEP).await;
+    assert_eq!(state_of(&net, id).await, 1, "nobody can answer");
+    net.owner.call(AUDITS, U256::ZERO, &IAudits::expireCall { challenge: id }).await.expect("its round is over");
+    assert_eq!(state_of(&net, id).await, 3);
+    let ended = logs::<IAudits::ChallengeEnded>(&net).await;
+    assert!(ended[0].fine > U256::ZERO);
+}

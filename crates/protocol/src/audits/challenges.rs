@@ -14,12 +14,9 @@ use proofs::{
     chunk::{self, CHUNK_BYTES},
     opening::{Content, OPENING_BYTES_MAX, Shown, Stripe},
     response::{Owed, Service},
-    sample::Sample,
+    sample::challenged_chunk,
 };
-use types::{
-    StripeLeaf,
-    abi::{IAudits, Leaf, MINERS, VOLUMES},
-};
+use types::abi::{IAudits, MINERS, VOLUMES};
 
 /// Most directed challenges of one miner in a round.
 pub const CHALLENGES_MAX: u32 = 64;
@@ -45,7 +42,7 @@ impl Audits {
         let IAudits::challengeCall { volume, seat, stripe: index, leaf, path } = call;
         let rules = self.rules()?;
         ledger.collect(rules.challenge_fee, |due, paid| IAudits::Underpaid { due, paid })?;
-        let stripe = Stripe { index, leaf: leaf_of(&leaf), path };
+        let stripe = Stripe { index, leaf: (&leaf).into(), path };
         let member = ledger.call_module(VOLUMES, &IMembers::memberCall { volume, seat })?;
         let service = self.service(ledger, volume, seat, member.lot)?.ok_or(IAudits::InvalidChallenge {})?;
         ledger.charge_hashes(24, 64)?;
@@ -201,24 +198,5 @@ impl Audits {
             fragmentBytes: span.fragment_bytes,
             challenger: record.challenger.get(ledger)?,
         })
-    }
-}
-
-/// The chunk of the fragment that a challenge asks for.
-pub fn challenged_chunk(beacon: alloy_primitives::B256, id: u64, fragment_bytes: u64) -> u64 {
-    // Numbers of samples end far below.
-    let number = u32::MAX.wrapping_sub(id as u32);
-    Sample { beacon, number }.chunk(chunk::count(fragment_bytes))
-}
-
-fn leaf_of(leaf: &Leaf) -> StripeLeaf {
-    StripeLeaf {
-        segment: leaf.segment,
-        territory: leaf.territory,
-        offset: leaf.offset,
-        fragment_bytes: leaf.fragmentBytes,
-        length: leaf.length,
-        committed_at_ms: leaf.committedAtMs,
-        term_end_ms: leaf.termEndMs,
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn require_in_log(ledger: &mut dyn Ledger, volume: &Volume, root: &B2
     // The leaf's own hash, the tree's hash of it, and one per level.
     ledger.charge_hashes(1, 80)?;
     ledger.charge_hashes((LOG_DEPTH as u64).saturating_add(1), 64)?;
-    let hash = leaf_of(&stripe.leaf).hash();
+    let hash = StripeLeaf::from(&stripe.leaf).hash();
     let found = merkle::root_of(&hash, stripe.index.into(), &stripe.path);
     if stripe.index >= volume.head.stripe_count || found != Some(*root) {
         return Err(IVolumes::NotInLog { volume: volume.id, index: stripe.index }.into());
@@ -89,16 +89,4 @@ fn require_allowed(ledger: &mut dyn Ledger, territory: u64) -> Result<()> {
         return Err(IVolumes::ReleaseNotAllowed { territory, caller }.into());
     }
     Ok(())
-}
-
-fn leaf_of(leaf: &Leaf) -> StripeLeaf {
-    StripeLeaf {
-        segment: leaf.segment,
-        territory: leaf.territory,
-        offset: leaf.offset,
-        fragment_bytes: leaf.fragmentBytes,
-        length: leaf.length,
-        committed_at_ms: leaf.committedAtMs,
-        term_end_ms: leaf.termEndMs,
-    }
 }

@@ -1,7 +1,7 @@
 use super::farm::*;
-use crate::{audits::challenges::challenged_chunk, fixture::*};
+use crate::fixture::*;
 use alloy_primitives::{Address, U256};
-use proofs::{opening::stripe_content, response::Source};
+use proofs::{opening::stripe_content, response::Source, sample::challenged_chunk};
 use types::{
     abi::{AUDITS, IAudits, IVolumes, MINERS, VOLUMES},
     merkle::Tree,

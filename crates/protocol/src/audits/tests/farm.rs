@@ -207,7 +207,7 @@ impl Farm {
                 gap_to: duty.gapTo,
             });
             let idle_root = (!duty.idleRoot.is_zero()).then_some(duty.idleRoot);
-            let leaves: Vec<StripeLeaf> = self.net.leaves(duty.volume).iter().map(stripe_leaf).collect();
+            let leaves: Vec<StripeLeaf> = self.net.leaves(duty.volume).iter().map(StripeLeaf::from).collect();
             let leaves = leaves[..duty.stripeCount as usize].to_vec();
             let owed = (0..).zip(&leaves).map(|(stripe, leaf)| {
                 !service.is_some_and(|service| service.is_absent(leaf))
@@ -323,18 +323,6 @@ impl Farm {
 pub fn target(holder: &Holder, sample: &IAudits::Sample) -> Target {
     let lot = holder.lots.iter().position(|lot| *lot == sample.lot).expect("a lot of this miner") as u32;
     Target { index: sample.entry, place: Place { lot, slot: sample.slot }, chunk: sample.chunk, is_deep: sample.deep }
-}
-
-pub fn stripe_leaf(leaf: &types::abi::Leaf) -> StripeLeaf {
-    StripeLeaf {
-        segment: leaf.segment,
-        territory: leaf.territory,
-        offset: leaf.offset,
-        fragment_bytes: leaf.fragmentBytes,
-        length: leaf.length,
-        committed_at_ms: leaf.committedAtMs,
-        term_end_ms: leaf.termEndMs,
-    }
 }
 
 impl Holder {
