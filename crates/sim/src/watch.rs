@@ -128,6 +128,7 @@ impl Watch {
 
     fn note(&mut self, address: Address, entry: &LogEntry) -> Result<(), Broken> {
         self.digest.update(&entry.height.to_be_bytes());
+        tracing::debug!(height = entry.height, %address, topics = ?entry.log.topics(), "log");
         // What comes third may be a segment.
         for topic in entry.log.topics().iter().take(3) {
             self.digest.update(topic.as_slice());

@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use types::{
     Beacon, ChainSpec, Transaction,
     abi::MODULES,
@@ -41,7 +41,9 @@ pub struct MemoryChain {
     spec: Arc<ChainSpec>,
     modules: Modules,
     state: Mutex<State>,
-    head: watch::Sender<Head>,
+    head: Mutex<Head>,
+    /// Wakes in the order in which they began to wait, unlike a watch.
+    advanced: Notify,
     heartbeat: Duration,
     paced: Option<Paced>,
 }
@@ -71,8 +73,8 @@ impl MemoryChain {
         }
         let modules = modules(&spec.storage);
         let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts: HashMap::new() };
-        let (head, _) = watch::channel(Head::default());
-        let chain = Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, heartbeat, paced: None };
+        let (head, advanced) = (Mutex::default(), Notify::new());
+        let chain = Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, advanced, heartbeat, paced: None };
         chain.make_block(&[], 0);
         chain
     }
@@ -160,7 +162,8 @@ impl MemoryChain {
         for transaction in transactions {
             self.execute(state, &head, transaction);
         }
-        self.head.send_replace(head);
+        *self.head.lock() = head;
+        self.advanced.notify_waiters();
     }
 
     fn execute(&self, state: &mut State, head: &Head, transaction: &Transaction) {
@@ -267,17 +270,19 @@ impl ChainApi for MemoryChain {
     }
 
     async fn head(&self) -> Result<Head, ChainError> {
-        Ok(*self.head.borrow())
+        Ok(*self.head.lock())
     }
 
     async fn wait_above(&self, height: u64) -> Result<Head, ChainError> {
-        let mut head = self.head.subscribe();
+        let heartbeat = if self.paced.is_some() { FOREVER } else { self.heartbeat };
         loop {
-            let wait = head.wait_for(|head| head.height > height);
-            let heartbeat = if self.paced.is_some() { FOREVER } else { self.heartbeat };
-            match tokio::time::timeout(heartbeat, wait).await {
-                Ok(head) => return Ok(*head.expect("the sender lives as long as the chain")),
-                Err(_) => self.make_block(&[], 0),
+            let advanced = self.advanced.notified();
+            let head = *self.head.lock();
+            if head.height > height {
+                return Ok(head);
+            }
+            if tokio::time::timeout(heartbeat, advanced).await.is_err() {
+                self.make_block(&[], 0);
             }
         }
     }

@@ -6,6 +6,8 @@ use sim::{Options, Report, SCENARIOS, Scenario, run};
 use std::{process::ExitCode, time::Instant};
 
 fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
     match parse(std::env::args().skip(1)) {
         Ok(options) => live(options),
         Err(error) => {
