@@ -2,7 +2,7 @@
 
 use crate::{
     notes,
-    service::keep_found,
+    service::keep_late,
     staging::{Account, NOBODY},
     state::{Event, Held, State, VolumeLog},
 };
@@ -248,7 +248,7 @@ impl Follower {
         for (key, index) in missed {
             // It may have come to the disk after the look and before it was booked as missing.
             if self.store.record(key).await?.is_some() {
-                keep_found(&self.store, &self.state, key, index).await?;
+                keep_late(&self.store, &self.state, key).await?;
             } else {
                 tracing::warn!(volume = key.volume, index, segment = %key.segment, "a committed fragment is not here");
             }
@@ -373,5 +373,6 @@ fn read_stripe_event(entry: &LogEntry) -> Result<Event, ChainError> {
         return Ok(Event::Released { volume, index, segment });
     }
     let appended = Appended::decode_log(&entry.log).map_err(invalid)?.data;
-    Ok(Event::Appended { volume: appended.volume, index: appended.index, leaf: (&appended).into() })
+    let leaf = (&appended).into();
+    Ok(Event::Appended { volume: appended.volume, index: appended.index, leaf, unsigned: appended.missing })
 }

@@ -141,8 +141,12 @@ impl Repairer {
         }
         match (record.state, record.reason) {
             (LOST, SILENT) => {
-                tracing::warn!(volume, seat, "the seat was lost by silence: taking it back");
-                self.sender.call(VOLUMES, U256::ZERO, &IVolumes::rejoinCall { volume, seat }).await?;
+                match self.sender.call(VOLUMES, U256::ZERO, &IVolumes::rejoinCall { volume, seat }).await {
+                    // Not before it has committed to a round again.
+                    Err(error) if error.is_revert::<IVolumes::NoReturn>() => {}
+                    Err(error) => return Err(error.into()),
+                    Ok(_) => tracing::warn!(volume, seat, "the seat was lost by silence: taken back"),
+                }
             }
             // Somebody else is drawn.
             (LOST, _) => {}

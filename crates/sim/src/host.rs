@@ -8,7 +8,7 @@ use crate::{
     weather::Weather,
     wire::Wire,
 };
-use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
+use alloy_primitives::{B256, Bytes, FixedBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
 use client::{Sender, chain::MemoryChain};
 use miner::{Keys, Miner, MinerConfig, MinerHandle};
@@ -119,11 +119,6 @@ impl Host {
         self.transport.serve(handle.service());
         self.handle = Some(handle);
         Ok(())
-    }
-
-    /// The operator's account.
-    pub fn account(&self) -> Address {
-        operator(self.index).address()
     }
 
     /// Ends at once, for good.

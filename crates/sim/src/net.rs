@@ -21,9 +21,9 @@ use std::{
 };
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-use transport::MemoryNetwork;
+use transport::{MemoryNetwork, MemoryTransport};
 use types::{
-    abi::{AUDITS, IAudits},
+    abi::{AUDITS, IAudits, IVolumes, VOLUMES},
     spec::{AuditSpec, RepairSpec, StorageSpec},
 };
 
@@ -226,9 +226,21 @@ impl Net {
         self.watch.volumes.iter().map(|(id, seats)| (*id, gone(seats))).collect()
     }
 
-    /// Whether every seat of every volume has a holder with its column.
-    pub fn is_whole(&self) -> bool {
-        self.gone().values().all(|gone| *gone == 0)
+    /// Whether no volume waits for a repair: sealed ones are left alone while they have more than their trigger.
+    pub async fn is_at_rest(&self) -> Result<bool, Broken> {
+        let chain = Network(&*self.chain);
+        for (volume, gone) in self.gone().into_iter().filter(|(_, gone)| *gone > 0) {
+            let health = chain.read(VOLUMES, &IVolumes::healthCall { volume }).await.map_err(Broken::chain)?;
+            if usize::from(health.seats) <= gone + usize::from(health.trigger) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Another program of the user's, with nothing but air between it and the miners.
+    pub fn uploader(&self) -> MemoryTransport {
+        self.site.network.join(B256::repeat_byte(0xcd))
     }
 
     /// Puts an object of so many bytes under the next key. One that is refused is no object.

@@ -145,7 +145,7 @@ async fn put(net: &mut Net) -> Result<(), Broken> {
 
 /// Lets all that is under way come to its end, and looks whether everything is there.
 async fn heal(net: &mut Net) -> Result<(), Broken> {
-    net.until("volumes heal without a hand", async |net| Ok(net.is_whole().then_some(()))).await?;
+    net.until("volumes heal without a hand", async |net| Ok(net.is_at_rest().await?.then_some(()))).await?;
     net.pass(ROUND).await?;
     net.read_all().await
 }

@@ -1,4 +1,4 @@
-//! Run one scenario of the simulator: `sim --seed S --scenario X --hours H`.
+//! Run one scenario of the simulator: `sim --seed S --scenario X --hours H`; `sim --list` names them all.
 
 #![allow(clippy::print_stdout)]
 
@@ -8,6 +8,10 @@ use std::{process::ExitCode, time::Instant};
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
+    if std::env::args().nth(1).as_deref() == Some("--list") {
+        SCENARIOS.iter().for_each(|scenario| println!("{scenario}"));
+        return ExitCode::SUCCESS;
+    }
     match parse(std::env::args().skip(1)) {
         Ok(options) => live(options),
         Err(error) => {
