@@ -13,11 +13,7 @@ use bytes::{Bytes, BytesMut};
 use erasure::Code;
 use futures::{StreamExt, stream::FuturesUnordered};
 use gather::{Gather, Step};
-use std::{
-    ops::Range,
-    sync::Arc,
-    time::Duration,
-};
+use std::{ops::Range, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use transport::{Fetch, FetchError, Transport};
 use types::{Profile, SegmentId};

@@ -323,7 +323,16 @@ impl Repairer {
             let record = network.volume(volume).await?;
             let calls: Vec<_> = record.miners.iter().map(|&miner| IAudits::standingCall { miner }).collect();
             let standings = network.read_many(AUDITS, &calls).await?;
-            let is_silent = |at: &usize| standings[*at].missedRounds >= audits.silent_rounds;
+            // Rounds are booked when a sample asks for something. Who owes nothing yet is asked for nothing, and gone all
+            // the same.
+            let is_silent = |at: &usize| {
+                let standing = &standings[*at];
+                let unbooked = match standing.lots {
+                    0 => 0,
+                    _ => round.number.saturating_sub(standing.booked.max(standing.committed)),
+                };
+                unbooked.saturating_add(standing.missedRounds.into()) >= audits.silent_rounds.into()
+            };
             // One member speaks for all: the first that is not silent itself.
             if (0..standings.len()).find(|at| !is_silent(at)) != Some(usize::from(seat)) {
                 continue;
@@ -333,7 +342,11 @@ impl Repairer {
                 if !matches!(state, LOST | REBUILDING) {
                     tracing::warn!(volume, seat = at, miner = record.miners[at], "silent for too long: declared lost");
                     let call = IAudits::reportSilentCall { lot: record.lots[at] };
-                    self.sender.call(AUDITS, U256::ZERO, &call).await?;
+                    match self.sender.call(AUDITS, U256::ZERO, &call).await {
+                        // Somebody else was faster, or it is back.
+                        Err(error) if error.is_revert::<IAudits::NotSilent>() => {}
+                        told => drop(told?),
+                    }
                 }
             }
         }

@@ -326,11 +326,7 @@ async fn write(store: &Store, state: &Mutex<State>, fragment: NewFragment) -> Re
 
 /// Keeps a fragment that came after its stripe was committed. It stays booked as missing: who had not signed owes nothing
 /// before repair has healed it.
-pub(crate) async fn keep_late(
-    store: &Store,
-    state: &Mutex<State>,
-    key: FragmentKey,
-) -> Result<(), store::StoreError> {
+pub(crate) async fn keep_late(store: &Store, state: &Mutex<State>, key: FragmentKey) -> Result<(), store::StoreError> {
     store.update(vec![Change::Keep(key)]).await?;
     state.lock().staging.remove(&key);
     Ok(())

@@ -5,7 +5,7 @@ use crate::{
     chance::Chance,
     host::{Host, Place, Site, operator},
     link::Link,
-    watch::Watch,
+    watch::{Seats, Watch},
     weather::{HUB, Weather},
     wire::Wire,
 };
@@ -86,12 +86,14 @@ pub fn storage() -> StorageSpec {
         deep_divisor: 4,
         samples: 64,
         settled_per_block_max: 64,
+        // About as much as the fees of a round: see `Pay` in `docs/spec/audits.md`.
+        emission_per_round: U256::from(100_000_000u64),
         ..AuditSpec::devnet_with(ROUND.as_millis() as u64)
     };
     StorageSpec {
         slot_bytes: 64 << 10,
         lot_slots: 16,
-        lot_collateral: U256::from(1_000_000_000_000u64),
+        lot_collateral: U256::from(100_000_000_000u64),
         repair: RepairSpec { grace_ms: 240_000, deadline_ms: 1_200_000, ..RepairSpec::default() },
         audits: Some(audits),
         ..StorageSpec::devnet()
@@ -119,13 +121,15 @@ impl Net {
         let blocks = AbortOnDropHandle::new(tokio::spawn(make_blocks(chain.clone(), began)));
         let (network, weather) = (MemoryNetwork::new(), Weather::default());
         let site = Site { seed, chain: chain.clone(), network: network.clone(), weather: weather.clone() };
-        let starting: Vec<_> = (0..).zip(places).map(|(i, place)| tokio::spawn(Host::start(site.clone(), i, *place))).collect();
+        let starting: Vec<_> =
+            (0..).zip(places).map(|(i, place)| tokio::spawn(Host::start(site.clone(), i, *place))).collect();
         let mut hosts = Vec::new();
         for host in starting {
             hosts.push(host.await.map_err(|error| Broken::new("miners start", error.to_string()))??);
         }
         let link = Link::new(chain.clone(), weather.clone(), HUB, Chance::new(seed, "client's link"));
-        let wire = Wire::new(network.join(B256::repeat_byte(0xcc)), weather.clone(), Chance::new(seed, "client's wire"));
+        let wire =
+            Wire::new(network.join(B256::repeat_byte(0xcc)), weather.clone(), Chance::new(seed, "client's wire"));
         let (link, wire) = (Arc::new(link), Arc::new(wire));
         let client = Client::new(link, wire, owner, ClientConfig::default()).await.map_err(Broken::chain)?;
         let watch = Watch::new(chain.clone());
@@ -220,7 +224,7 @@ impl Net {
             let host = self.hosts.iter().find(|host| host.number == *miner);
             host.is_none_or(|host| host.is_dead || self.dark.contains(&host.place.region))
         };
-        let gone = |seats: &crate::watch::Seats| {
+        let gone = |seats: &Seats| {
             (0u16..).zip(&seats.miners).filter(|(seat, miner)| seats.lost.contains(seat) || is_gone(miner)).count()
         };
         self.watch.volumes.iter().map(|(id, seats)| (*id, gone(seats))).collect()
@@ -236,6 +240,14 @@ impl Net {
             }
         }
         Ok(true)
+    }
+
+    /// Whether a miner has no seat, or only lost ones.
+    pub fn is_out(&self, miner: u32) -> bool {
+        let seats = |seats: &Seats| {
+            (0u16..).zip(&seats.miners).all(|(seat, holder)| *holder != miner || seats.lost.contains(&seat))
+        };
+        self.watch.volumes.values().all(seats)
     }
 
     /// Another program of the user's, with nothing but air between it and the miners.
@@ -291,7 +303,10 @@ impl Net {
                 // The index may be in any volume.
                 Err(_) if !self.broken_volumes.is_empty() => return Ok(()),
                 Err(error) => {
-                    return Err(Broken::new("no acknowledged object is lost", format!("{key}, in {:?}: {error}", stored.volumes)));
+                    return Err(Broken::new(
+                        "no acknowledged object is lost",
+                        format!("{key}, in {:?}: {error}", stored.volumes),
+                    ));
                 }
             }
         }
@@ -324,10 +339,10 @@ impl Net {
 }
 
 /// Tries what the weather may prevent.
-async fn insist<E: std::fmt::Display>(mut act: impl AsyncFnMut() -> Result<(), E>) -> Result<(), Broken> {
+pub(crate) async fn insist<T, E: std::fmt::Display>(mut act: impl AsyncFnMut() -> Result<T, E>) -> Result<T, Broken> {
     for _ in 0..8 {
-        if act().await.is_ok() {
-            return Ok(());
+        if let Ok(done) = act().await {
+            return Ok(done);
         }
         tokio::time::sleep(BLOCK * 2).await;
     }

@@ -74,7 +74,8 @@ impl MemoryChain {
         let modules = modules(&spec.storage);
         let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts: HashMap::new() };
         let (head, advanced) = (Mutex::default(), Notify::new());
-        let chain = Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, advanced, heartbeat, paced: None };
+        let chain =
+            Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, advanced, heartbeat, paced: None };
         chain.make_block(&[], 0);
         chain
     }
@@ -327,7 +328,8 @@ impl ChainApi for MemoryChain {
         {
             let state = self.state.lock();
             let pool = self.paced.as_ref().map(|paced| paced.pool.lock());
-            if state.receipts.contains_key(&hash) || pool.iter().flat_map(|pool| &**pool).any(|sent| sent.hash() == hash)
+            if state.receipts.contains_key(&hash)
+                || pool.iter().flat_map(|pool| &**pool).any(|sent| sent.hash() == hash)
             {
                 return Ok(hash);
             }

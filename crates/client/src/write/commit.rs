@@ -10,9 +10,7 @@ use crate::{
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_sol_types::SolInterface;
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 use transport::{RequestError, Sign, SignSegment};
 use types::{

@@ -9,11 +9,7 @@ use crate::{
 use alloy_primitives::B256;
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use transport::{RefusalReason, RequestError, StageHeader};
 

@@ -60,8 +60,13 @@ fn live(options: Options) -> ExitCode {
 
 fn print(report: &Report) {
     let Report { blocks, rounds, objects, refused_puts, reads, opened, faults, drawn, worst, digest, .. } = report;
-    println!("{:.2} h, {blocks} blocks, {rounds} rounds: {opened} openings, {faults} faults", report.lived.as_secs_f64() / 3600.0);
-    println!("{objects} objects ({refused_puts} puts refused), {reads} reads; {drawn} seats drawn, at worst {worst} of a volume lost");
+    println!(
+        "{:.2} h, {blocks} blocks, {rounds} rounds: {opened} openings, {faults} faults",
+        report.lived.as_secs_f64() / 3600.0
+    );
+    println!(
+        "{objects} objects ({refused_puts} puts refused), {reads} reads; {drawn} seats drawn, at worst {worst} of a volume lost"
+    );
     for note in &report.notes {
         println!("{note}");
     }

@@ -28,9 +28,11 @@ pub(super) async fn churn(seed: u64, time: Duration) -> Result<Net, Broken> {
     }
     heal(&mut net).await?;
     let dead = net.hosts.iter().filter(|host| host.is_dead).count();
-    ensure(dead > 0 && net.watch.volumes.values().any(|seats| seats.drawn > 0), "somebody died and was replaced", || {
-        format!("{dead} died")
-    })?;
+    ensure(
+        dead > 0 && net.watch.volumes.values().any(|seats| seats.drawn > 0),
+        "somebody died and was replaced",
+        || format!("{dead} died"),
+    )?;
     Ok(net)
 }
 

@@ -38,11 +38,8 @@ pub(super) async fn identities(seed: u64, time: Duration, notes: &mut Vec<String
         // Honest members die, and somebody is drawn for each of their seats.
         let honest: Vec<usize> =
             net.alive().into_iter().filter(|index| net.hosts[*index].place.region != REGION).collect();
-        let seated: Vec<usize> = honest
-            .iter()
-            .copied()
-            .filter(|index| !net.volumes_of(net.hosts[*index].number).is_empty())
-            .collect();
+        let seated: Vec<usize> =
+            honest.iter().copied().filter(|index| !net.volumes_of(net.hosts[*index].number).is_empty()).collect();
         if honest.len() > 9
             && let Some(index) = net.chance.choose(&seated)
         {
@@ -61,9 +58,7 @@ pub(super) async fn identities(seed: u64, time: Duration, notes: &mut Vec<String
 }
 
 fn of_operator(net: &Net, miners: &[u32]) -> usize {
-    let is_theirs = |miner: &&u32| {
-        net.hosts.iter().any(|host| host.number == **miner && host.place.region == REGION)
-    };
+    let is_theirs = |miner: &&u32| net.hosts.iter().any(|host| host.number == **miner && host.place.region == REGION);
     miners.iter().filter(is_theirs).count()
 }
 

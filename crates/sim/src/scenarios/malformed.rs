@@ -3,7 +3,7 @@
 use super::{filled, heal};
 use crate::{
     Broken, ensure,
-    net::{Net, ROUND, storage},
+    net::{Net, ROUND, insist, storage},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_signer::SignerSync;
@@ -50,7 +50,7 @@ pub(super) async fn malformed(seed: u64, time: Duration, notes: &mut Vec<String>
     let stripe = garbage.stripe_of(&net, volume).await?;
     let columns = [0, 1, 2, 3, SPOILED].map(|index| garbage.column(index)).to_vec();
     let call = IVolumes::voidMalformedCall { volume, stripe, chunk: CHUNK as u32, columns };
-    let receipt = net.client.sender().call(VOLUMES, U256::ZERO, &call).await.map_err(failed)?;
+    let receipt = insist(async || net.client.sender().call(VOLUMES, U256::ZERO, &call).await).await?;
     net.pass(ROUND.max(time)).await?;
     ensure(net.watch.voided == 1, "evidence voids the stripe", || format!("{} were voided", net.watch.voided))?;
     let after = net.chain.account(Address::ZERO).await.map_err(Broken::chain)?.balance;
@@ -91,7 +91,7 @@ impl Garbage {
 
     /// Leases, stages with all members, collects receipts and commits, as a client does.
     async fn store(&self, net: &mut Net) -> Result<u32, Broken> {
-        let territories = net.client.list_territories().await.map_err(failed)?;
+        let territories = insist(async || net.client.list_territories().await).await?;
         let territory = territories.first().map(|territory| territory.id).unwrap_or_default();
         let chain = net.chain.clone();
         let open = Network(&*chain).open_volumes(0).await.map_err(Broken::chain)?;
@@ -103,7 +103,7 @@ impl Garbage {
             columnBytes: 2 * storage().slot_bytes,
             untilMs: now_ms + 3_600_000,
         };
-        net.client.sender().call(VOLUMES, U256::ZERO, &lease).await.map_err(failed)?;
+        insist(async || net.client.sender().call(VOLUMES, U256::ZERO, &lease).await).await?;
         net.pass(Duration::from_secs(20)).await?;
         let uploader = net.uploader();
         let members = Network(&*chain).volume_with_members(volume).await.map_err(Broken::chain)?.members;
@@ -111,7 +111,7 @@ impl Garbage {
         for (index, endpoint) in endpoints.iter().enumerate() {
             let header = self.header(net, &uploader, territory, volume, index)?;
             let fragment = Fragment::new(self.fragments[index].clone().into());
-            uploader.stage(endpoint, header, fragment, DEADLINE).await.map_err(failed)?;
+            insist(async || uploader.stage(endpoint, header.clone(), fragment.clone(), DEADLINE).await).await?;
         }
         let expires_at_height = chain.head().await.map_err(Broken::chain)?.height + 100;
         let (sequence, fragments_root, length) = (1 << 40, self.tree.root(), LENGTH as u64);
@@ -119,7 +119,7 @@ impl Garbage {
         let mut signatures = Vec::new();
         for endpoint in &endpoints {
             let sign = Sign { volume, territory, sequence, expires_at_height, segments: vec![segment.clone()] };
-            let bytes = uploader.sign(endpoint, sign, DEADLINE).await.map_err(failed)?;
+            let bytes = insist(async || uploader.sign(endpoint, sign.clone(), DEADLINE).await).await?;
             signatures.push(ReceiptSignature::from_bytes(&bytes).map_err(failed)?);
         }
         let signature = ReceiptSignature::aggregate(&signatures).map_err(failed)?;
@@ -134,7 +134,7 @@ impl Garbage {
         }];
         let price = Network(&*chain).commit_price(&batches).await.map_err(Broken::chain)?;
         let call = IVolumes::commitCall { batches, roots: Vec::new() };
-        net.client.sender().call(VOLUMES, price, &call).await.map_err(failed)?;
+        insist(async || net.client.sender().call(VOLUMES, price, &call).await).await?;
         Ok(volume)
     }
 
