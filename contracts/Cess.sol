@@ -554,6 +554,7 @@ interface IAudits {
     error NotLotsOperator(uint32 lot);
     error AlreadyPlotted(uint32 lot);
     error InvalidPlot();
+    error BeaconPending(uint32 lot);
     error InvalidChallenge();
     error UnknownChallenge(uint64 challenge);
     error ChallengePending(uint64 challenge);
@@ -561,6 +562,7 @@ interface IAudits {
     error Underpaid(uint256 due, uint256 paid);
 
     /// Names the idle roots of consecutive lots, at most 64, each once and for good. They count from the next round on.
+    /// Reverts with `BeaconPending` before the first round after a lot's pledge is open: its units come from that beacon.
     function plot(uint32 firstLot, bytes32[] calldata idleRoots) external;
     /// Commits to the responses of the caller's miner. `lost` are entries, in rising order, that it cannot open: each
     /// costs its rebuild instead of a fine.
@@ -591,6 +593,9 @@ interface IAudits {
     function sample(uint32 number) external view returns (Sample memory);
     function isOpened(uint32 sample) external view returns (bool);
     function idleRoot(uint32 lot) external view returns (bytes32);
+    /// The first round that opened after a lot was pledged, and its beacon A, which the lot's idle units come from; zero
+    /// before it opens.
+    function lotBeacon(uint32 lot) external view returns (uint64 round, bytes32 beacon);
     /// The lot behind a miner's own number, from 0 on.
     function lotOf(uint32 miner, uint32 number) external view returns (uint32 lot);
     /// What a lot owed at beacon A of the present round.

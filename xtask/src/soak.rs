@@ -1,5 +1,7 @@
 //! Live through the simulator's scenarios, then store and read large files for hours while processes are killed.
 
+mod losses;
+
 use crate::{network::Devnet, run, sim};
 use std::{
     fs::File,
@@ -29,7 +31,8 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let deadline = Instant::now() + Duration::from_secs_f64(options.hours * 3600.0);
     let devnet = Devnet::start_in(&cess, &options.dir.join("net"), &[])?;
     let result = soak(&devnet, &options, deadline);
-    devnet.stop(result)
+    devnet.stop(result)?;
+    losses::run(&cess, &options)
 }
 
 fn soak(devnet: &Devnet, options: &Options, deadline: Instant) -> Result<(), String> {

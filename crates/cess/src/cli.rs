@@ -33,6 +33,13 @@ what --data names, or cess/devnet in the user's data folder. DIR/devnet.json tel
 DIR/logs has a log of every role. A new network has 4 validators and 12 miners.
 The accounts of a devnet are public knowledge: never send anything of value to them.";
 
+const CHALLENGE_ABOUT: &str = "\
+Have the members that hold an object show a piece of it that the chain chooses, for a fee.
+
+Rounds audit everybody all the time; this asks at once, for what you name. Each member challenged costs a small fee, which it
+gets if it shows the piece. One that cannot is fined: you have the fee back, and a tenth of the fine. The command waits for
+the answers, which come with the next audit round (on a devnet within two minutes), and fails if a member was fined.";
+
 const PUT_ABOUT: &str = "\
 Store a file, a folder, or standard input.
 
@@ -129,7 +136,9 @@ impl Command {
     pub fn only_reads(&self) -> bool {
         match self {
             Self::Get(_) | Self::Ls(_) | Self::Network(_) => true,
-            Self::Object(command) => !matches!(command, ObjectCommand::Put(_) | ObjectCommand::Remove(_)),
+            Self::Object(command) => {
+                !matches!(command, ObjectCommand::Put(_) | ObjectCommand::Remove(_) | ObjectCommand::Challenge(_))
+            }
             Self::Bucket(command) => matches!(command, BucketCommand::List),
             Self::Territory(command) => matches!(command, TerritoryCommand::List),
             _ => false,
@@ -277,6 +286,22 @@ pub enum ObjectCommand {
     /// Remove objects
     #[command(visible_alias = "rm")]
     Remove(RemoveArgs),
+    /// Have the members that hold an object show a piece of it that the chain chooses, for a fee
+    #[command(long_about = CHALLENGE_ABOUT)]
+    Challenge(ChallengeArgs),
+}
+
+/// `cess object challenge`
+#[derive(Debug, Args)]
+pub struct ChallengeArgs {
+    /// cess://BUCKET/KEY
+    pub url: ObjectUrl,
+    /// Segments of the object that are asked for, evenly spread
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub segments: u32,
+    /// Only the members in these seats; all if absent
+    #[arg(long, value_name = "SEATS", value_delimiter = ',')]
+    pub seats: Vec<u16>,
 }
 
 /// `cess object put`

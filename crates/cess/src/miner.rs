@@ -12,7 +12,10 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use client::{ChainApi, ChainError};
-use miner::{Keys, Miner, MinerConfig, MinerHandle};
+use miner::{
+    Keys, Miner, MinerConfig, MinerHandle,
+    idle::{FileUnits, IdleConfig, PlotConfig},
+};
 use std::{
     fs,
     io::{self, Write},
@@ -82,9 +85,18 @@ async fn start(file: &MinerFile, dir: &Path, data: &Path) -> Result<Running> {
     let transport = bind(file, &secret, &spec).await?;
     let config = MinerConfig { region: file.region.clone(), lots: file.lots, endpoint: endpoint(file, &transport)? };
     let keys = Keys { operator, receipt };
-    let handle = Miner::start(config, chain, Arc::new(transport.clone()), store, keys).await?;
+    let idle = idle(file, data, &spec)?;
+    let handle = Miner::start_with_idle(config, chain, Arc::new(transport.clone()), store, keys, idle).await?;
     let serving = transport.serve(handle.service());
     Ok(Running { handle, serving, transport })
+}
+
+/// What is filled with idle content.
+fn idle(file: &MinerFile, data: &Path, spec: &ChainSpec) -> Result<IdleConfig> {
+    let files = FileUnits::open(data).with_context(|| format!("{} cannot be used", data.display()))?;
+    let default = PlotConfig::new(file.staging_bytes(&spec.storage));
+    let plot = PlotConfig { threads: file.plot_threads.unwrap_or(default.threads), ..default };
+    Ok(IdleConfig { files: Arc::new(files), plot, lots_max: file.plot_lots })
 }
 
 /// The chain that is believed: the configured one, or what is kept of the node that answered first.

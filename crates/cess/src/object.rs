@@ -1,5 +1,6 @@
 //! Store and read objects: `cess object`.
 
+mod challenge;
 mod destination;
 mod get;
 mod progress;
@@ -48,6 +49,7 @@ pub async fn run(command: ObjectCommand, session: &Session) -> Result<()> {
         ObjectCommand::List(ListArgs { url, page }) => list(&url, &page, session).await,
         ObjectCommand::Stat { url } => stat(&url, session).await,
         ObjectCommand::Remove(arguments) => remove(arguments, session).await,
+        ObjectCommand::Challenge(arguments) => challenge::challenge(arguments, session).await,
     }
 }
 

@@ -15,6 +15,8 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use types::{
     ChainSpec, Header, Transaction,
+    abi::MINERS,
+    layout::{Query, miners::OperatorQuery},
     proof::StateProof,
     state::{Account, StateKey},
 };
@@ -197,6 +199,15 @@ pub(crate) async fn admit<E: Clock>(
     let state = archive.state_at(height).map_err(|error| failed(&error))?;
     let values = state.read(&[StateKey::Account(transaction.sender())]).await.map_err(|error| failed(&error))?;
     let account = values.into_iter().next().flatten().map(|value| Account::decode(&value)).unwrap_or_default();
+    if transaction.lane().is_some() {
+        // Accounts cost nothing, but a miner has collateral.
+        let keys: Vec<_> =
+            OperatorQuery(transaction.sender()).slots().into_iter().map(|slot| StateKey::Slot(MINERS, slot)).collect();
+        let registered = state.read(&keys).await.map_err(|error| failed(&error))?;
+        if registered.iter().all(Option::is_none) {
+            return Err(PoolError::NotMiner { sender: transaction.sender() }.into());
+        }
+    }
     let now = clock.current().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     pool.add(transaction, account, now)?;
     Ok(())

@@ -83,6 +83,22 @@ impl SendError {
     }
 }
 
+/// What a transaction offers for its gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fee {
+    /// Twice the base fee at most, and a tip.
+    Usual,
+    /// Nothing: it travels in the audit lane.
+    None,
+}
+
+/// A transaction on its way.
+struct Sent {
+    hash: B256,
+    nonce: u64,
+    raw: Bytes,
+}
+
 /// Sends transactions of one account, one nonce after the other.
 pub struct Sender {
     chain: Arc<dyn ChainApi>,
@@ -117,11 +133,21 @@ impl Sender {
         self.send(to, value, call.abi_encode().into()).await
     }
 
+    /// Makes a call that travels in the audit lane, and costs nothing, and waits until the effect is final.
+    pub async fn call_in_lane<C: SolCall>(&self, to: Address, call: &C) -> Result<TransactionReceipt, SendError> {
+        let data = call.abi_encode().into();
+        self.send_for(CallRequest { from: self.address(), to, value: U256::ZERO, data }, Fee::None).await
+    }
+
     /// Sends a transaction and waits until its effect is final.
     pub async fn send(&self, to: Address, value: U256, data: Bytes) -> Result<TransactionReceipt, SendError> {
-        let request = CallRequest { from: self.address(), to, value, data };
-        let (hash, nonce, raw) = self.submit(&request).await?;
-        let receipt = self.wait(hash, nonce, &raw).await?;
+        self.send_for(CallRequest { from: self.address(), to, value, data }, Fee::Usual).await
+    }
+
+    async fn send_for(&self, request: CallRequest, fee: Fee) -> Result<TransactionReceipt, SendError> {
+        let sent = self.submit(&request, fee).await?;
+        let hash = sent.hash;
+        let receipt = self.wait(&request, fee, &sent).await?;
         if receipt.succeeded {
             return Ok(receipt);
         }
@@ -134,11 +160,14 @@ impl Sender {
     }
 
     /// Signs and hands over, choosing another nonce while somebody else is quicker.
-    async fn submit(&self, request: &CallRequest) -> Result<(B256, u64, Bytes), SendError> {
+    async fn submit(&self, request: &CallRequest, fee: Fee) -> Result<Sent, SendError> {
         let chain_id = self.chain.spec().await?.chain_id;
         let gas = self.gas_limit(request).await?;
         let base_fee = u128::from(self.chain.head().await?.base_fee_per_gas);
-        let max_fee = base_fee.saturating_mul(2).saturating_add(PRIORITY_FEE_WEI);
+        let (max_fee, priority_fee) = match fee {
+            Fee::Usual => (base_fee.saturating_mul(2).saturating_add(PRIORITY_FEE_WEI), PRIORITY_FEE_WEI),
+            Fee::None => (0, 0),
+        };
         let mut next = self.nonce.lock().await;
         for attempt in 1.. {
             let nonce = match *next {
@@ -150,7 +179,7 @@ impl Sender {
                 nonce,
                 gas_limit: gas,
                 max_fee_per_gas: max_fee,
-                max_priority_fee_per_gas: PRIORITY_FEE_WEI,
+                max_priority_fee_per_gas: priority_fee,
                 to: TxKind::Call(request.to),
                 value: request.value,
                 input: request.data.clone(),
@@ -159,7 +188,7 @@ impl Sender {
             match self.chain.send_raw(raw.clone()).await {
                 Ok(hash) => {
                     *next = Some(nonce + 1);
-                    return Ok((hash, nonce, raw));
+                    return Ok(Sent { hash, nonce, raw });
                 }
                 Err(error) if is_nonce_error(&error) && attempt < NONCE_ATTEMPTS => *next = None,
                 Err(error) => {
@@ -202,11 +231,12 @@ impl Sender {
         TxEnvelope::from(transaction.into_signed(signature)).encoded_2718().into()
     }
 
-    async fn wait(&self, hash: B256, nonce: u64, raw: &Bytes) -> Result<TransactionReceipt, SendError> {
+    async fn wait(&self, request: &CallRequest, fee: Fee, sent: &Sent) -> Result<TransactionReceipt, SendError> {
+        let Sent { hash, nonce, ref raw } = *sent;
         let start = self.chain.head().await?.height;
         let mut height = start;
         let mut sent_at = start;
-        let mut was_taken = false;
+        let (mut was_taken, mut has_failed) = (false, false);
         loop {
             if let Some(receipt) = self.chain.receipt(hash).await? {
                 return Ok(receipt);
@@ -224,8 +254,24 @@ impl Sender {
                     return Err(SendError::Replaced { hash });
                 }
                 was_taken = is_taken;
+                // No block takes a call in the lane that fails. But state runs ahead of receipts here too.
+                if let (Fee::None, Some(data)) = (fee, self.would_fail(request).await?) {
+                    if std::mem::replace(&mut has_failed, true) {
+                        *self.nonce.lock().await = None;
+                        return Err(SendError::Failed { hash, data });
+                    }
+                }
             }
             height = self.chain.wait_above(height).await?.height;
+        }
+    }
+
+    /// What a call would revert with now.
+    async fn would_fail(&self, request: &CallRequest) -> Result<Option<Bytes>, ChainError> {
+        match self.chain.estimate_gas(request.clone()).await {
+            Ok(_) => Ok(None),
+            Err(ChainError::Reverted { data }) => Ok(Some(data)),
+            Err(error) => Err(error),
         }
     }
 

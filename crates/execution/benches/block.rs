@@ -75,6 +75,7 @@ fn context(height: u64) -> BlockContext {
         base_fee_per_gas: 1_000,
         parent_hash: B256::repeat_byte(1),
         prevrandao: B256::ZERO,
+        lane_bytes: 0,
         beacon: None,
     }
 }

@@ -26,6 +26,8 @@ pub struct BlockContext {
     pub parent_hash: B256,
     /// What `PREVRANDAO` answers.
     pub prevrandao: B256,
+    /// Calldata that the audit lane takes; zero where there is none.
+    pub lane_bytes: u64,
     /// The beacon that state waited for, where this block brings it.
     pub beacon: Option<Beacon>,
 }
@@ -44,6 +46,7 @@ impl BlockContext {
             base_fee_per_gas: header.base_fee_per_gas,
             parent_hash: header.parent_hash,
             prevrandao: header.prevrandao(),
+            lane_bytes: spec.storage.audits.as_ref().map_or(0, |audits| audits.lane_bytes),
             beacon: header.beacon.clone(),
         }
     }

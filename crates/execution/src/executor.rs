@@ -24,6 +24,9 @@ const BUILD_CHUNK: usize = 256;
 /// Candidates in a row that may fail to fit before a block counts as full.
 const MISFITS_MAX: usize = 64;
 
+/// Transactions of the audit lane that may fail while a block is built before no more of them are tried.
+const LANE_FAILURES_MAX: usize = 64;
+
 /// Transactions after a miss whose reads are guessed and fetched with it.
 const GUESS_TRANSACTIONS_MAX: usize = 64;
 
@@ -140,7 +143,8 @@ impl Executor {
         state: &R,
     ) -> Result<Built, ReadError> {
         let mut run = self.open(context, &[], state).await?;
-        let mut choice = Choice { limits, barred: AddressSet::default(), misfits: 0, rejected: Vec::new() };
+        let mut choice =
+            Choice { limits, barred: AddressSet::default(), misfits: 0, lane_failures: 0, rejected: Vec::new() };
         loop {
             let chunk: Vec<_> = candidates.by_ref().take(BUILD_CHUNK).collect();
             if chunk.is_empty() || choice.fill_chunk(&mut run, &chunk, state).await? {
@@ -169,7 +173,11 @@ impl Executor {
             loop {
                 match run.open(&hook) {
                     Ok(()) => break,
-                    Err(Stopped::Miss(miss)) => fetch(&mut run.cache, [miss].into(), state).await?,
+                    Err(Stopped::Miss(miss)) => {
+                        let mut misses = run.guess_opening(&hook);
+                        misses.insert(miss);
+                        fetch(&mut run.cache, misses, state).await?;
+                    }
                     Err(Stopped::Read(error)) => return Err(error),
                     // System calls are not validated.
                     Err(Stopped::Rejected(rejection)) => return Err(ReadError(rejection.to_string())),
@@ -186,6 +194,7 @@ struct Choice<D> {
     /// Senders of whom a transaction was left out: what follows it would have too high a nonce.
     barred: AddressSet,
     misfits: usize,
+    lane_failures: usize,
     rejected: Vec<(B256, TransactionRejection)>,
 }
 
@@ -212,6 +221,7 @@ impl<D: Fn() -> bool + Send> Choice<D> {
                 Stop::Rejected(index, rejection) => {
                     let transaction = &chunk[next + index];
                     self.barred.insert(transaction.sender());
+                    self.lane_failures += usize::from(rejection == TransactionRejection::LaneFailed);
                     self.rejected.push((transaction.hash(), rejection));
                     next += index + 1;
                 }
@@ -226,6 +236,12 @@ impl<D: Fn() -> bool + Send> Choice<D> {
             return Admission::Close;
         }
         if self.barred.contains(&transaction.sender()) {
+            return Admission::Skip;
+        }
+        let lane_is_closed = fill.lane_is_full || self.lane_failures >= LANE_FAILURES_MAX;
+        if lane_is_closed && transaction.lane().is_some() {
+            // Others pay for their room: no misfit.
+            self.barred.insert(transaction.sender());
             return Admission::Skip;
         }
         let fits = fill.bytes.saturating_add(transaction.raw().len()) <= self.limits.bytes_max

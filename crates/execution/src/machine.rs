@@ -18,6 +18,7 @@ use revm::{
     interpreter::interpreter::EthInterpreter,
     primitives::hardfork::SpecId,
 };
+use std::collections::BTreeSet;
 use types::Transaction;
 
 /// Ethereum's rules that apply.
@@ -120,18 +121,30 @@ impl Machine {
         input: Bytes,
     ) -> Result<ExecutionResult, Stopped> {
         let mut evm = self.evm(cache);
-        evm.ctx.set_tx(TxEnv {
-            caller: SYSTEM_ADDRESS,
-            kind: TxKind::Call(to),
-            gas_limit: SYSTEM_CALL_GAS,
-            data: input,
-            ..Default::default()
-        });
-        let mut handler = MainnetHandler::<_, MachineError, EthFrame<EthInterpreter>>::default();
-        let result = handler.run_system_call(&mut evm).map_err(|error| stopped(error, SYSTEM_CALL_GAS))?;
+        let result = call_as_system(&mut evm, to, input)?;
         commit(&mut evm);
         Ok(result)
     }
+
+    /// What such a call seems to read that is not in memory: found by making it with nothing in its place.
+    pub(crate) fn guess_system_call(&self, cache: &mut Cache<'_>, to: Address, input: Bytes) -> BTreeSet<Miss> {
+        cache.start_guessing();
+        // Nothing is committed, and the result means nothing.
+        let _ = call_as_system(&mut self.evm(cache), to, input);
+        cache.stop_guessing()
+    }
+}
+
+fn call_as_system(evm: &mut BlockEvm<'_, '_>, to: Address, input: Bytes) -> Result<ExecutionResult, Stopped> {
+    evm.ctx.set_tx(TxEnv {
+        caller: SYSTEM_ADDRESS,
+        kind: TxKind::Call(to),
+        gas_limit: SYSTEM_CALL_GAS,
+        data: input,
+        ..Default::default()
+    });
+    let mut handler = MainnetHandler::<_, MachineError, EthFrame<EthInterpreter>>::default();
+    handler.run_system_call(evm).map_err(|error| stopped(error, SYSTEM_CALL_GAS))
 }
 
 /// Runs a transaction; what it changed waits in the journal for [`commit`].

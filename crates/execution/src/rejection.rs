@@ -37,6 +37,10 @@ pub enum TransactionRejection {
     Overflow,
     #[error("this type of transaction is not supported")]
     UnsupportedType,
+    #[error("the audit lane of the block is full")]
+    LaneFull,
+    #[error("a call in the audit lane must succeed")]
+    LaneFailed,
 }
 
 impl TransactionRejection {
@@ -48,6 +52,7 @@ impl TransactionRejection {
                 | Self::InsufficientFunds { .. }
                 | Self::FeeBelowBaseFee
                 | Self::BlockGasExceeded { .. }
+                | Self::LaneFull
         )
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct Fill {
     pub(crate) transactions: usize,
     pub(crate) bytes: usize,
     pub(crate) gas_left: u64,
+    /// Whether the audit lane takes no more.
+    pub(crate) lane_is_full: bool,
 }
 
 /// A block under execution.
@@ -79,21 +81,27 @@ struct Produced {
     transactions: Vec<Arc<Transaction>>,
     receipts: Vec<ReceiptEnvelope>,
     bytes: usize,
+    /// Calldata in the audit lane.
+    lane_bytes: u64,
     gas_used: u64,
 }
 
 impl Produced {
-    fn fill(&self, gas_limit: u64) -> Fill {
+    fn fill(&self, context: &BlockContext) -> Fill {
         Fill {
             transactions: self.transactions.len(),
             bytes: self.bytes,
-            gas_left: gas_limit.saturating_sub(self.gas_used),
+            gas_left: context.gas_limit.saturating_sub(self.gas_used),
+            lane_is_full: self.lane_bytes >= context.lane_bytes,
         }
     }
 
     fn add(&mut self, transaction: &Arc<Transaction>, result: ExecutionResult) {
         self.gas_used += result.tx_gas_used();
         self.bytes += transaction.raw().len();
+        if transaction.lane().is_some() {
+            self.lane_bytes += transaction.envelope().input().len() as u64;
+        }
         let receipt = Receipt {
             status: Eip658Value::Eip658(result.is_success()),
             cumulative_gas_used: self.gas_used,
@@ -168,6 +176,11 @@ impl<'r> BlockRun<'r> {
         Ok(())
     }
 
+    /// What one of those calls seems to read that is not in memory.
+    pub(crate) fn guess_opening(&mut self, hook: &Hook) -> BTreeSet<Miss> {
+        self.machine.guess_system_call(&mut self.cache, hook.to, hook.input.clone())
+    }
+
     /// Runs `transactions` until one cannot be run, asking `admit` about each. A transaction that needed state is
     /// asked about again.
     pub(crate) fn run(
@@ -177,13 +190,13 @@ impl<'r> BlockRun<'r> {
     ) -> Stop {
         let mut evm = self.machine.evm(&mut self.cache);
         for (index, transaction) in transactions.iter().enumerate() {
-            let fill = self.produced.fill(self.context.gas_limit);
+            let fill = self.produced.fill(self.context);
             match admit(fill, transaction) {
                 Admission::Run => {}
                 Admission::Skip => continue,
                 Admission::Close => return Stop::Closed,
             }
-            match execute(&mut evm, transaction, fill.gas_left) {
+            match execute(&mut evm, transaction, self.context, fill) {
                 Ok(result) => self.produced.add(transaction, result),
                 // The EVM is dropped with the error that may be left behind in it.
                 Err(Stopped::Miss(miss)) => return Stop::Miss(index, miss),
@@ -205,9 +218,10 @@ impl<'r> BlockRun<'r> {
             if index > 0 && gas > GUESS_GAS_MAX {
                 break;
             }
+            set_price(&mut evm, transaction, self.context);
             // Nothing is committed, and neither results nor rejections mean anything.
             let _ = transact(&mut evm, environment(transaction));
-            let _ = revm::ExecuteEvm::finalize(&mut evm);
+            discard(&mut evm);
         }
         drop(evm);
         self.cache.stop_guessing()
@@ -232,14 +246,39 @@ impl<'r> BlockRun<'r> {
 }
 
 /// Runs one transaction and commits it.
-fn execute(evm: &mut BlockEvm<'_, '_>, transaction: &Transaction, gas_left: u64) -> Result<ExecutionResult, Stopped> {
+fn execute(
+    evm: &mut BlockEvm<'_, '_>,
+    transaction: &Transaction,
+    context: &BlockContext,
+    fill: Fill,
+) -> Result<ExecutionResult, Stopped> {
     let gas_limit = transaction.envelope().gas_limit();
-    if gas_limit > gas_left {
-        return Err(Stopped::Rejected(TransactionRejection::BlockGasExceeded { gas_limit, left: gas_left }));
+    if gas_limit > fill.gas_left {
+        return Err(Stopped::Rejected(TransactionRejection::BlockGasExceeded { gas_limit, left: fill.gas_left }));
+    }
+    let is_free = set_price(evm, transaction, context);
+    if is_free && fill.lane_is_full {
+        return Err(Stopped::Rejected(TransactionRejection::LaneFull));
     }
     let result = transact(evm, environment(transaction))?;
+    if is_free && !result.is_success() {
+        discard(evm);
+        return Err(Stopped::Rejected(TransactionRejection::LaneFailed));
+    }
     commit(evm);
     Ok(result)
+}
+
+/// Lets gas cost nothing for a transaction of the audit lane, and the base fee for any other; says which it is.
+fn set_price(evm: &mut BlockEvm<'_, '_>, transaction: &Transaction, context: &BlockContext) -> bool {
+    let is_free = context.lane_bytes > 0 && transaction.lane().is_some();
+    evm.ctx.block.basefee = if is_free { 0 } else { context.base_fee_per_gas };
+    is_free
+}
+
+/// Forgets what the last message changed.
+fn discard(evm: &mut BlockEvm<'_, '_>) {
+    let _ = revm::ExecuteEvm::finalize(evm);
 }
 
 /// The entries that transactions read whatever they do, without duplicates.

@@ -1,6 +1,7 @@
 mod building;
 mod calls;
 mod fixture;
+mod lane;
 mod misses;
 mod modules;
 mod opening;

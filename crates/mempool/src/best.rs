@@ -97,7 +97,7 @@ impl Walk {
 
     fn candidate(&self, entry: &Entry) -> Option<Candidate> {
         let score = entry.rank.score(self.base_fee);
-        let pays = matches!(score.0, Tip::Pays(_));
+        let pays = !matches!(score.0, Tip::Short(_));
         pays.then(|| Candidate { score, transaction: entry.transaction.clone() })
     }
 }

@@ -30,6 +30,9 @@ pub(crate) fn check(transaction: &Transaction, config: &MempoolConfig, base_fee_
         return Err(PoolError::NonceMax(u64::MAX));
     }
     check_gas(envelope, config)?;
+    if transaction.lane().is_some() && config.lane_transactions_max > 0 {
+        return Ok(());
+    }
     check_fees(envelope, base_fee_floor)
 }
 

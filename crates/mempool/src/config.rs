@@ -17,6 +17,10 @@ pub struct MempoolConfig {
     pub executable_per_sender_max: usize,
     /// Most transactions of one sender that wait behind a missing nonce.
     pub gapped_per_sender_max: usize,
+    /// Most transactions of the audit lane, which pay nothing; zero on a chain without one.
+    pub lane_transactions_max: usize,
+    /// Most of these of one sender.
+    pub lane_per_sender_max: usize,
     /// How long a transaction may wait.
     pub expiry_ms: u64,
     /// Announcements that a subscriber may lag behind before it misses some.
@@ -26,7 +30,8 @@ pub struct MempoolConfig {
 impl MempoolConfig {
     /// The defaults for a chain.
     pub fn for_chain(spec: &ChainSpec) -> Self {
-        Self::new(spec.chain_id, spec.gas_limit)
+        let lane_transactions_max = if spec.storage.audits.is_some() { 4_096 } else { 0 };
+        Self { lane_transactions_max, ..Self::new(spec.chain_id, spec.gas_limit) }
     }
 
     /// The defaults for a chain id and a block gas limit.
@@ -38,6 +43,8 @@ impl MempoolConfig {
             bytes_max: 64 << 20,
             executable_per_sender_max: 1_024,
             gapped_per_sender_max: 64,
+            lane_transactions_max: 0,
+            lane_per_sender_max: 64,
             expiry_ms: 3 * 3_600_000,
             announcements_max: 4_096,
         }

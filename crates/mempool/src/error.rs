@@ -1,6 +1,6 @@
 //! Say why a transaction does not enter the pool.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 
 /// Why the pool refuses a transaction. The texts are those that wallet libraries recognise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,4 +39,8 @@ pub enum PoolError {
     TooManyGapped { transaction: u64, account: u64, limit: usize },
     #[error("txpool is full: transaction underpriced, all others pay more")]
     Full,
+    #[error("transaction underpriced: only miners send without a fee, and {sender} operates none")]
+    NotMiner { sender: Address },
+    #[error("the audit lane is full: {count} transactions without a fee wait, {of_sender} of them of this account")]
+    LaneFull { count: usize, of_sender: usize },
 }

@@ -63,6 +63,8 @@ pub(crate) struct Pool {
     next_order: u64,
     size_bytes: usize,
     executable_count: usize,
+    /// Transactions of the audit lane.
+    lane_count: usize,
     /// Next transaction of every sender that has one.
     heads: Ranking,
     /// Highest nonces, where they are executable.
@@ -84,6 +86,7 @@ impl Pool {
             next_order: 0,
             size_bytes: 0,
             executable_count: 0,
+            lane_count: 0,
             heads: Ranking::new(base_fee_floor),
             executable_tails: Ranking::new(base_fee_floor),
             gapped_tails: Ranking::new(base_fee_floor),
@@ -222,6 +225,12 @@ impl Pool {
             let (balance, cost) = (account.balance, entry.cost_max);
             return Err(PoolError::InsufficientFunds { balance, cost, queued });
         }
+        if entry.rank.lane.is_some() && replaced.is_none_or(|old| old.rank.lane.is_none()) {
+            let (count, of_sender) = (self.lane_count, sender.map_or(0, Sender::lane_count));
+            if count >= self.config.lane_transactions_max || of_sender >= self.config.lane_per_sender_max {
+                return Err(PoolError::LaneFull { count, of_sender });
+            }
+        }
         if replaced.is_some() { Ok(()) } else { self.check_room(sender, account, nonce) }
     }
 
@@ -258,6 +267,7 @@ impl Pool {
         self.by_hash.insert(hash, (address, nonce));
         self.by_arrival.insert(entry.rank.order, hash);
         self.size_bytes += entry.size_bytes();
+        self.lane_count += usize::from(entry.rank.lane.is_some());
         self.senders.entry(address).or_insert_with(|| Sender::new(account));
         let replaced = self.change(address, |sender| sender.insert(entry)).flatten();
         replaced.inspect(|old| self.forget(old))
@@ -301,6 +311,7 @@ impl Pool {
         self.by_hash.remove(&entry.transaction.hash());
         self.by_arrival.remove(&entry.rank.order);
         self.size_bytes -= entry.size_bytes();
+        self.lane_count -= usize::from(entry.rank.lane.is_some());
     }
 
     fn include(&mut self, transaction: &Transaction) {
@@ -372,7 +383,7 @@ impl Pool {
 
 /// A replacement offers a tenth more on both fees: each one costs all nodes another broadcast.
 fn check_replacement(old: &Rank, new: &Rank) -> Result<(), PoolError> {
-    let raised = |fee: u128| fee.saturating_add(fee.div_ceil(10));
+    let raised = |fee: u128| fee.saturating_add(fee.div_ceil(10).max(1));
     let (max_fee_needed, priority_fee_needed) = (raised(old.max_fee), raised(old.priority_fee));
     if new.max_fee >= max_fee_needed && new.priority_fee >= priority_fee_needed {
         return Ok(());

@@ -9,12 +9,15 @@
 
 use alloy_primitives::Address;
 use std::{cmp::Reverse, collections::BTreeMap, ops::Bound};
+use types::LaneCall;
 
 /// What an entry is ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rank {
     pub max_fee: u128,
     pub priority_fee: u128,
+    /// What it does in the audit lane, where it pays nothing.
+    pub lane: Option<LaneCall>,
     /// Arrival: the earlier of two that pay the same goes first.
     pub order: u64,
 }
@@ -26,10 +29,15 @@ pub(crate) enum Tip {
     Short(u128),
     /// This much per gas to the proposer.
     Pays(u128),
+    /// Nothing, in the audit lane, which comes first.
+    Lane(LaneCall),
 }
 
 impl Rank {
     pub fn tip(&self, base_fee: u64) -> Tip {
+        if let Some(call) = self.lane {
+            return Tip::Lane(call);
+        }
         match self.max_fee.checked_sub(u128::from(base_fee)) {
             Some(rest) => Tip::Pays(rest.min(self.priority_fee)),
             None => Tip::Short(self.max_fee),
@@ -52,12 +60,15 @@ pub(crate) type Ranked = (Rank, Address);
 
 /// A fee, and the arrival that breaks ties.
 type Key = (u128, Reverse<u64>);
+/// The order in the audit lane.
+type LaneKey = (LaneCall, Reverse<u64>);
 
 /// Where an iteration has got to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cursor {
     by_priority: Option<Key>,
     by_fee: Option<Key>,
+    lane: Option<LaneKey>,
 }
 
 /// One entry per sender, best first.
@@ -69,19 +80,35 @@ pub(crate) struct Ranking {
     /// Entries that pay what their max fee leaves above the base fee, or less than it.
     by_fee: BTreeMap<Key, Ranked>,
     thresholds: BTreeMap<(u128, u64), Ranked>,
+    /// Entries of the audit lane.
+    lane: BTreeMap<LaneKey, Ranked>,
 }
 
 impl Ranking {
     pub fn new(base_fee: u64) -> Self {
-        Self { base_fee, by_priority: BTreeMap::new(), by_fee: BTreeMap::new(), thresholds: BTreeMap::new() }
+        Self {
+            base_fee,
+            by_priority: BTreeMap::new(),
+            by_fee: BTreeMap::new(),
+            thresholds: BTreeMap::new(),
+            lane: BTreeMap::new(),
+        }
     }
 
     pub fn insert(&mut self, rank: Rank, address: Address) {
+        if let Some(call) = rank.lane {
+            self.lane.insert((call, Reverse(rank.order)), (rank, address));
+            return;
+        }
         self.thresholds.insert((rank.threshold(), rank.order), (rank, address));
         self.place(rank, address);
     }
 
     pub fn remove(&mut self, rank: Rank) {
+        if let Some(call) = rank.lane {
+            self.lane.remove(&(call, Reverse(rank.order)));
+            return;
+        }
         self.thresholds.remove(&(rank.threshold(), rank.order));
         self.displace(rank);
     }
@@ -98,6 +125,11 @@ impl Ranking {
 
     /// The best entry after `cursor`; advances it.
     pub fn next(&self, cursor: &mut Cursor) -> Option<Ranked> {
+        let lane = cursor.lane.map_or(Bound::Unbounded, Bound::Excluded);
+        if let Some((key, entry)) = self.lane.range((Bound::Unbounded, lane)).next_back() {
+            cursor.lane = Some(*key);
+            return Some(*entry);
+        }
         let (by_priority, by_fee) = self.peek(cursor);
         let pays = |entry: Option<Ranked>| entry.map(|(rank, _)| rank.score(self.base_fee));
         if pays(by_priority) >= pays(by_fee) {
@@ -115,7 +147,8 @@ impl Ranking {
     pub fn worst(&self) -> Option<Ranked> {
         let by_priority = self.by_priority.first_key_value().map(|(_, entry)| *entry);
         let by_fee = self.by_fee.first_key_value().map(|(_, entry)| *entry);
-        by_priority.into_iter().chain(by_fee).min_by_key(|(rank, _)| rank.score(self.base_fee))
+        let lane = self.lane.first_key_value().map(|(_, entry)| *entry);
+        by_priority.into_iter().chain(by_fee).chain(lane).min_by_key(|(rank, _)| rank.score(self.base_fee))
     }
 
     fn peek(&self, cursor: &Cursor) -> (Option<Ranked>, Option<Ranked>) {

@@ -18,7 +18,8 @@ pub(crate) struct Entry {
 impl Entry {
     pub fn new(transaction: Arc<Transaction>, order: u64, added_ms: u64) -> Self {
         let envelope = transaction.envelope();
-        let rank = Rank { max_fee: envelope.max_fee_per_gas(), priority_fee: envelope.priority_fee_or_price(), order };
+        let (max_fee, priority_fee) = (envelope.max_fee_per_gas(), envelope.priority_fee_or_price());
+        let rank = Rank { max_fee, priority_fee, lane: transaction.lane(), order };
         Self { cost_max: cost_max(&transaction), rank, added_ms, transaction }
     }
 
@@ -85,6 +86,11 @@ impl Sender {
 
     pub fn gapped_count(&self) -> usize {
         self.queue.len() - self.executable_count()
+    }
+
+    /// Transactions of the audit lane.
+    pub fn lane_count(&self) -> usize {
+        self.queue.values().filter(|entry| entry.rank.lane.is_some()).count()
     }
 
     /// The next transaction to execute.

@@ -3,10 +3,12 @@
 use crate::{
     audit::Auditor,
     follow::{FollowError, Follower},
+    idle::{IdleConfig, IdleError, IdleLayout, IdleSpace, LayoutError, Plotting},
     notes,
     repair::Repairer,
     service::MinerService,
     setup::{Keys, MinerConfig, set_up},
+    space::SpaceKeeper,
     staging::Staging,
     state::State,
     views::Views,
@@ -25,8 +27,6 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use transport::{Service, Transport};
 
-/// Notes that are read at once when a miner starts.
-const PAGE: usize = 4096;
 /// Wait before the chain is asked again after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -54,6 +54,15 @@ pub enum MinerError {
     /// The region is none.
     #[error("{0:?} is no region: give an ISO 3166 code such as DE or US-CA")]
     Region(String),
+    /// The idle space cannot be opened.
+    #[error(transparent)]
+    Idle(#[from] IdleError),
+    /// The chain's idle units are none that can be plotted.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// Idle space cannot be plotted.
+    #[error("no threads to plot idle space in: {0}")]
+    Threads(String),
     /// The task was interrupted.
     #[error("the miner was interrupted")]
     Interrupted,
@@ -79,14 +88,38 @@ struct Progress {
 }
 
 impl Miner {
-    /// Starts a miner: it registers and pledges in its own time, follows the chain, and answers peers through
-    /// [`MinerHandle::service`]. What it learns and holds is in `store`, so that it goes on where it was.
+    /// Starts a miner that fills no idle space; all else as [`start_with_idle`](Self::start_with_idle).
     pub async fn start(
         config: MinerConfig,
         chain: Arc<dyn ChainApi>,
         transport: Arc<dyn Transport>,
         store: Store,
         keys: Keys,
+    ) -> Result<MinerHandle, MinerError> {
+        Self::start_with(config, chain, transport, store, keys, None).await
+    }
+
+    /// Starts a miner: it registers and pledges in its own time, follows the chain, answers peers through
+    /// [`MinerHandle::service`], and fills idle space where the chain has audits. What it learns and holds is in `store`
+    /// and the idle files, so that it goes on where it was.
+    pub async fn start_with_idle(
+        config: MinerConfig,
+        chain: Arc<dyn ChainApi>,
+        transport: Arc<dyn Transport>,
+        store: Store,
+        keys: Keys,
+        idle: IdleConfig,
+    ) -> Result<MinerHandle, MinerError> {
+        Self::start_with(config, chain, transport, store, keys, Some(idle)).await
+    }
+
+    async fn start_with(
+        config: MinerConfig,
+        chain: Arc<dyn ChainApi>,
+        transport: Arc<dyn Transport>,
+        store: Store,
+        keys: Keys,
+        idle: Option<IdleConfig>,
     ) -> Result<MinerHandle, MinerError> {
         let spec = chain.spec().await?;
         let state = State { is_audited: spec.storage.audits.is_some(), ..restore(&store).await? };
@@ -104,7 +137,7 @@ impl Miner {
         let unchecked: BTreeSet<u32> = state.lock().volumes.keys().copied().collect();
         let follower = Follower { chain, transport, store, state, turn, unchecked, swept_at_height: 0 };
         let (told, progress) = watch::channel(Progress::default());
-        let task = tokio::spawn(run(follower, config, keys, told));
+        let task = tokio::spawn(run(follower, config, keys, idle, told));
         Ok(MinerHandle { service, progress, task })
     }
 }
@@ -152,12 +185,13 @@ async fn run(
     mut follower: Follower,
     config: MinerConfig,
     keys: Keys,
+    idle: Option<IdleConfig>,
     told: watch::Sender<Progress>,
 ) -> Result<(), MinerError> {
     let miner = set_up(&follower.chain, &config, &keys).await?;
     follower.state.lock().miner = miner;
     told.send_modify(|progress| progress.miner = Some(miner));
-    let _beside = keep_up(&follower, &keys, &told.subscribe()).await?;
+    let _beside = keep_up(&follower, &keys, idle, &told.subscribe()).await?;
     let mut unreachable = false;
     loop {
         match follower.step().await {
@@ -179,23 +213,48 @@ async fn run(
     }
 }
 
-/// Answers rounds and repairs beside following, until the handles are dropped.
+/// Answers rounds, repairs, and looks after idle space beside following, until the handles are dropped.
 async fn keep_up(
     follower: &Follower,
     keys: &Keys,
+    idle: Option<IdleConfig>,
     progress: &watch::Receiver<Progress>,
-) -> Result<[AbortOnDropHandle<()>; 2], ChainError> {
+) -> Result<[AbortOnDropHandle<()>; 3], MinerError> {
     let spec = follower.chain.spec().await?;
     let sender = || Sender::new(follower.chain.clone(), keys.operator.clone());
     let (chain, store, state) = (&follower.chain, &follower.store, &follower.state);
     let audits = spec.storage.audits.as_ref();
-    let auditor = audits
-        .map(|audits| Auditor::new(chain.clone(), store.clone(), state.clone(), sender(), (&spec.storage, audits)));
+    let (space, keeper) = match idle.filter(|_| audits.is_some()) {
+        Some(idle) => {
+            let lots_max = idle.lots_max;
+            let (space, plotting) = open_idle(follower, idle).await?;
+            let parts = (space.clone(), plotting);
+            (Some(space), Some(SpaceKeeper::new(chain.clone(), state.clone(), sender(), parts, lots_max)))
+        }
+        None => (None, None),
+    };
+    let auditor = audits.map(|audits| {
+        let held = (store.clone(), space);
+        Auditor::new(chain.clone(), held, state.clone(), sender(), (&spec.storage, audits))
+    });
     let repairer = Repairer::new(follower, sender());
     Ok([
         AbortOnDropHandle::new(tokio::spawn(audit(auditor, progress.clone()))),
         AbortOnDropHandle::new(tokio::spawn(repair(repairer, progress.clone()))),
+        AbortOnDropHandle::new(tokio::spawn(keep_space(keeper, progress.clone()))),
     ])
+}
+
+/// Opens the idle space of the registered miner, and begins to plot.
+async fn open_idle(follower: &Follower, idle: IdleConfig) -> Result<(IdleSpace, Plotting), MinerError> {
+    let spec = follower.chain.spec().await?;
+    let layout = IdleLayout::new(spec.chain_id, follower.state.lock().miner, &spec.storage)?;
+    let (space, recovery) = IdleSpace::open(layout, idle.files, follower.store.clone()).await?;
+    if !recovery.damaged.is_empty() {
+        tracing::error!(units = recovery.damaged.len(), "idle units are missing on disk: plotting them again");
+    }
+    let plotting = space.plot(idle.plot).map_err(|error| MinerError::Threads(error.to_string()))?;
+    Ok((space, plotting))
 }
 
 async fn audit(auditor: Option<Auditor>, mut progress: watch::Receiver<Progress>) {
@@ -212,6 +271,22 @@ async fn repair(mut repairer: Repairer, mut progress: watch::Receiver<Progress>)
         // Rounds come first.
         tokio::task::yield_now().await;
         told.tell("not everything is repaired yet", repairer.step().await);
+    }
+}
+
+async fn keep_space(keeper: Option<SpaceKeeper>, mut progress: watch::Receiver<Progress>) {
+    let Some(mut keeper) = keeper else { return };
+    let mut status = keeper.status();
+    let mut told = Told::default();
+    loop {
+        let changed = tokio::select! {
+            changed = progress.changed() => changed,
+            changed = status.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
+        told.tell("idle space is not as the chain wants it yet", keeper.step().await);
     }
 }
 
@@ -235,11 +310,11 @@ async fn restore(store: &Store) -> Result<State, MinerError> {
     if let Some(value) = store.note(notes::HEIGHT_KEY.to_vec()).await? {
         state.height = notes::read_height(&value).ok_or(MinerError::Notes)?;
     }
-    for (key, value) in all_notes(store, notes::log_keys()).await? {
+    for (key, value) in notes::all(store, notes::log_keys()).await? {
         let (volume, log) = notes::read_log(&key, &value).ok_or(MinerError::Notes)?;
         state.volumes.insert(volume, log);
     }
-    for (key, value) in all_notes(store, notes::missing_keys()).await? {
+    for (key, value) in notes::all(store, notes::missing_keys()).await? {
         let (volume, index, segment) = notes::read_missing(&key, &value).ok_or(MinerError::Notes)?;
         state.missing.insert(FragmentKey { segment, volume }, index);
     }
@@ -255,19 +330,6 @@ async fn restore_staging(store: &Store) -> Result<Staging, StoreError> {
         }
     }
     Ok(staging)
-}
-
-async fn all_notes(store: &Store, mut keys: std::ops::Range<Vec<u8>>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-    let mut all = Vec::new();
-    loop {
-        let page = store.notes(keys.clone(), PAGE).await?;
-        let Some((last, _)) = page.last().filter(|_| page.len() == PAGE) else {
-            all.extend(page);
-            return Ok(all);
-        };
-        keys.start = [&last[..], &[0]].concat();
-        all.extend(page);
-    }
 }
 
 #[cfg(test)]

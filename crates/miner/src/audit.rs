@@ -8,7 +8,7 @@
 mod challenges;
 mod holdings;
 
-use crate::{notes, state::State};
+use crate::{idle::IdleSpace, notes, state::State};
 use alloy_primitives::{B256, U256};
 use challenges::Challenges;
 use client::{
@@ -75,6 +75,7 @@ impl From<HoldingError> for AuditError {
 pub(crate) struct Auditor {
     chain: Arc<dyn ChainApi>,
     store: Store,
+    idle: Option<IdleSpace>,
     state: Arc<Mutex<State>>,
     sender: Sender,
     shape: Shape,
@@ -101,7 +102,7 @@ fn shape(storage: &StorageSpec, audits: &AuditSpec) -> Shape {
     Shape {
         slot_bytes: storage.slot_bytes,
         lot_slots: storage.lot_slots,
-        unit_slots: audits.unit_slots,
+        unit_slots: storage.unit_slots,
         light_divisor: audits.light_divisor,
         deep_divisor: audits.deep_divisor,
     }
@@ -111,7 +112,7 @@ impl Auditor {
     /// For a chain that has rounds.
     pub(crate) fn new(
         chain: Arc<dyn ChainApi>,
-        store: Store,
+        (store, idle): (Store, Option<IdleSpace>),
         state: Arc<Mutex<State>>,
         sender: Sender,
         (storage, audits): (&StorageSpec, &AuditSpec),
@@ -120,6 +121,7 @@ impl Auditor {
         Self {
             chain,
             store,
+            idle,
             state,
             sender,
             shape,
@@ -167,7 +169,7 @@ impl Auditor {
             tracing::warn!(round = round.number, entries = ?answer.lost, "declared lost: each costs its rebuild");
         }
         let (root, lost) = (answer.responses.root(), answer.lost.clone());
-        self.sender.call(AUDITS, U256::ZERO, &IAudits::commitCall { round: round.number, root, lost }).await?;
+        self.sender.call_in_lane(AUDITS, &IAudits::commitCall { round: round.number, root, lost }).await?;
         tracing::info!(round = round.number, entries = answer.round.entries(), "committed");
         Ok(())
     }
@@ -217,7 +219,7 @@ impl Auditor {
         })?;
         let Some(opening) = opening else { return Ok(()) };
         let call = IAudits::openCall { round, sample: number, opening: opening.into() };
-        match self.sender.call(AUDITS, U256::ZERO, &call).await {
+        match self.sender.call_in_lane(AUDITS, &call).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_revert::<IAudits::AlreadyOpened>() => Ok(()),
             // The round is over.
@@ -281,6 +283,7 @@ impl Auditor {
         let asked = Round { shape: self.shape, beacon: round.beacon_a, miner, lots: standing.lots };
         let holdings = Holdings {
             store: self.store.reader(),
+            idle: self.idle.clone(),
             chain: self.chain.clone(),
             runtime: Handle::current(),
             shape: self.shape,
@@ -306,15 +309,15 @@ impl Auditor {
         let calls: Vec<_> = self.lots.iter().take(count as usize).map(|lot| IAudits::dutyCall { lot: *lot }).collect();
         let duties = Network(&*self.chain).read_many(AUDITS, &calls).await?;
         let state = self.state.lock();
-        duties.into_iter().map(|duty| lot_of(&state, &duty)).collect()
+        self.lots.iter().zip(duties).map(|(id, duty)| lot_of(&state, *id, &duty)).collect()
     }
 }
 
 /// A lot's duty, if the log of its volume is here as far as the round asks.
-fn lot_of(state: &State, duty: &IAudits::Duty) -> Result<Lot, AuditError> {
+fn lot_of(state: &State, id: u32, duty: &IAudits::Duty) -> Result<Lot, AuditError> {
     let idle_root = (!duty.idleRoot.is_zero()).then_some(duty.idleRoot);
     if duty.volume == 0 {
-        return Ok(Lot { volume: 0, duty: Duty { service: None, idle_root } });
+        return Ok(Lot { id, volume: 0, duty: Duty { service: None, idle_root } });
     }
     let log = state.volumes.get(&duty.volume).filter(|log| !log.is_broken && log.stripe_count() >= duty.stripeCount);
     let log = log.ok_or(AuditError::Behind(duty.volume))?;
@@ -328,7 +331,7 @@ fn lot_of(state: &State, duty: &IAudits::Duty) -> Result<Lot, AuditError> {
         gap_from: duty.gapFrom,
         gap_to: duty.gapTo,
     };
-    Ok(Lot { volume: duty.volume, duty: Duty { service: Some(service), idle_root } })
+    Ok(Lot { id, volume: duty.volume, duty: Duty { service: Some(service), idle_root } })
 }
 
 impl Answer {

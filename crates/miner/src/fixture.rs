@@ -1,6 +1,9 @@
 //! Set up a network in this process: the real protocol modules, real miners on disks in memory, one uploader.
 
-use crate::{Keys, Miner, MinerConfig, MinerHandle};
+use crate::{
+    Keys, Miner, MinerConfig, MinerHandle,
+    idle::{IdleConfig, MemoryUnits, PlotConfig},
+};
 use alloy_primitives::{Address, B256, U256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
@@ -34,6 +37,10 @@ pub(crate) struct Net {
     pub(crate) chain: Arc<MemoryChain>,
     pub(crate) network: MemoryNetwork,
     pub(crate) disks: Vec<MemoryDisk>,
+    /// Idle units of each miner.
+    pub(crate) units: Vec<MemoryUnits>,
+    /// Lots that each fills, if they fill any.
+    lots_filled: Option<u32>,
     pub(crate) miners: Vec<MinerHandle>,
     pub(crate) owner: Sender,
     pub(crate) uploader: MemoryTransport,
@@ -114,11 +121,31 @@ pub(crate) async fn start(
     disk: &MemoryDisk,
     index: usize,
 ) -> MinerHandle {
+    start_filling(chain, network, disk, index, None).await
+}
+
+/// A miner that fills idle space, if told so.
+async fn start_filling(
+    chain: Arc<dyn ChainApi>,
+    network: &MemoryNetwork,
+    disk: &MemoryDisk,
+    index: usize,
+    idle: Option<IdleConfig>,
+) -> MinerHandle {
     let transport = network.join(peer(index));
-    let started = Miner::start(config(index), chain, Arc::new(transport.clone()), open(disk), keys(index)).await;
+    let (carrier, store) = (Arc::new(transport.clone()), open(disk));
+    let started = match idle {
+        Some(idle) => Miner::start_with_idle(config(index), chain, carrier, store, keys(index), idle).await,
+        None => Miner::start(config(index), chain, carrier, store, keys(index)).await,
+    };
     let miner = started.expect("the store is intact");
     transport.serve(miner.service());
     miner
+}
+
+fn idle(lots_filled: Option<u32>, units: &MemoryUnits) -> Option<IdleConfig> {
+    let plot = PlotConfig { threads: 1, headroom_bytes: 0, retry_pause: Duration::from_millis(10), nice: 0 };
+    lots_filled.map(|lots| IdleConfig { files: Arc::new(units.clone()), plot, lots_max: Some(lots) })
 }
 
 impl Net {
@@ -129,14 +156,21 @@ impl Net {
 
     /// The same with these parameters.
     pub(crate) async fn with(storage: StorageSpec) -> Self {
+        Self::filling(storage, None).await
+    }
+
+    /// The same with miners that fill so many lots each.
+    pub(crate) async fn filling(storage: StorageSpec, lots_filled: Option<u32>) -> Self {
         let owner = signer("owner");
         let accounts = (0..8).map(operator).chain([owner.clone()]).map(|signer| signer.address());
         let chain = chain_with(storage, accounts.collect());
         let network = MemoryNetwork::new();
         let (mut disks, mut miners) = (Vec::new(), Vec::new());
+        let units: Vec<_> = (0..8).map(|_| MemoryUnits::default()).collect();
         for index in 0..8 {
             disks.push(MemoryDisk::new(4 << 30));
-            let mut miner = start(chain.clone(), &network, &disks[index], index).await;
+            let idle = idle(lots_filled, &units[index]);
+            let mut miner = start_filling(chain.clone(), &network, &disks[index], index, idle).await;
             miner.registered().await.expect("it has funds");
             miners.push(miner);
         }
@@ -148,7 +182,7 @@ impl Net {
         let price = Network(&*chain).quote(size, 30).await.expect("answers");
         sender.call(TERRITORIES, price, &ITerritories::buyCall { size, daysCount: 30 }).await.expect("buys");
         let uploader = network.join(B256::repeat_byte(0xcc));
-        let mut net = Self { chain, network, disks, miners, owner: sender, uploader, territory: 1 };
+        let mut net = Self { chain, network, disks, units, lots_filled, miners, owner: sender, uploader, territory: 1 };
         net.settle().await;
         net
     }
@@ -173,7 +207,9 @@ impl Net {
     pub(crate) async fn crash(&mut self, index: usize, seed: u64) {
         let survivor = self.disks[index].after_crash(seed);
         self.disks[index] = survivor;
-        let again = start(self.chain.clone(), &self.network, &self.disks[index], index).await;
+        self.units[index] = self.units[index].after_crash(seed);
+        let idle = idle(self.lots_filled, &self.units[index]);
+        let again = start_filling(self.chain.clone(), &self.network, &self.disks[index], index, idle).await;
         std::mem::replace(&mut self.miners[index], again).stop().await;
         self.settle().await;
     }

@@ -8,17 +8,20 @@
 //! `staging` and `state` hold the rules, without one `async` in them; `follow` performs what they say about the
 //! chain's events, `service` what they say about peers' requests. All that matters is in the [`store::Store`]: one
 //! update carries a block's leaves, what becomes of its fragments, and the height, so that a kill at any moment costs
-//! nothing but a repetition. What members owe stands in `docs/spec/miner.md`.
+//! nothing but a repetition. What members owe stands in `docs/spec/miner.md`. [`idle`] fills what they pledged and do not
+//! yet owe to anyone.
 
 mod actor;
 mod audit;
 mod follow;
+pub mod idle;
 mod notes;
 mod repair;
 mod resync;
 mod service;
 mod setup;
 mod sign;
+mod space;
 mod staging;
 mod state;
 mod views;

@@ -9,12 +9,12 @@
 //! "r" volume (4) index (4)  → nothing: the stripe was released, on a chain with audits
 //! "a" volume (4) index (4)  → nothing: rounds may or may not ask for the stripe, the chain knows
 //! ```
-//! All integers are big endian, so that notes of a volume lie in order.
+//! All integers are big endian, so that notes of a volume lie in order. Tags `i` and `u` are those of idle space.
 
 use crate::state::VolumeLog;
 use alloy_primitives::B256;
 use std::ops::Range;
-use store::Change;
+use store::{Change, Store, StoreError};
 use types::{
     Profile, SegmentId, StripeLeaf,
     merkle::{Frontier, LOG_DEPTH},
@@ -26,13 +26,36 @@ const LOG_BYTES: usize = 12 + 32 * LOG_DEPTH;
 
 pub(crate) const HEIGHT_KEY: &[u8] = b"h";
 
-fn numbered(tag: u8, numbers: &[u32]) -> Vec<u8> {
+/// Notes that are read at once.
+const PAGE: usize = 4096;
+
+/// All notes in a range of keys.
+pub(crate) async fn all(store: &Store, mut keys: Range<Vec<u8>>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    let mut all = Vec::new();
+    loop {
+        match next_page(store, &mut keys).await? {
+            page if page.is_empty() => return Ok(all),
+            page => all.extend(page),
+        }
+    }
+}
+
+/// The next notes in a range of keys, which shrinks by them; none at its end.
+pub(crate) async fn next_page(store: &Store, keys: &mut Range<Vec<u8>>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    let page = store.notes(keys.clone(), PAGE).await?;
+    if let Some((last, _)) = page.last() {
+        keys.start = [&last[..], &[0]].concat();
+    }
+    Ok(page)
+}
+
+pub(crate) fn numbered(tag: u8, numbers: &[u32]) -> Vec<u8> {
     let mut key = vec![tag];
     numbers.iter().for_each(|number| key.extend(number.to_be_bytes()));
     key
 }
 
-fn put(key: Vec<u8>, value: Vec<u8>) -> Change {
+pub(crate) fn put(key: Vec<u8>, value: Vec<u8>) -> Change {
     Change::Note { key, value: Some(value) }
 }
 

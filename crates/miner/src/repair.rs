@@ -331,7 +331,7 @@ impl Repairer {
                     0 => 0,
                     _ => round.number.saturating_sub(standing.booked.max(standing.committed)),
                 };
-                unbooked.saturating_add(standing.missedRounds.into()) >= audits.silent_rounds.into()
+                unbooked.saturating_add(standing.missedRounds.into()) >= u64::from(audits.silent_rounds)
             };
             // One member speaks for all: the first that is not silent itself.
             if (0..standings.len()).find(|at| !is_silent(at)) != Some(usize::from(seat)) {

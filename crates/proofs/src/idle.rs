@@ -25,12 +25,14 @@
 //! ```
 
 mod graph;
+mod hashes;
 mod key;
 mod label;
 mod plot;
 mod shape;
 
 pub use graph::Graph;
+pub use hashes::UnitHashes;
 pub use key::{UnitId, UnitKey};
 pub(crate) use label::{Input, Label, LayerHash, Node};
 pub use label::{LABEL_BYTES, WORDS};

@@ -36,7 +36,6 @@ use types::{
     spec::{AuditSpec, StorageSpec},
 };
 
-pub use lane::{LaneCall, is_commitment, lane_call};
 pub use lots::PLOTS_MAX;
 
 /// Where burned amounts go: nobody can sign for it.
@@ -82,6 +81,7 @@ impl Module for Audits {
             Calls::idleRoot(call) => {
                 view(ledger, call, |ledger, call| Ok(self.storage.plots.at(ledger, &call.lot)?.root.get(ledger)?))
             }
+            Calls::lotBeacon(call) => view(ledger, call, |ledger, call| self.lot_beacon(ledger, call.lot)),
             Calls::lotOf(call) => view(ledger, call, |ledger, call| self.lot_of(ledger, call.miner, call.number)),
             Calls::duty(call) => view(ledger, call, |ledger, call| self.duty_of(ledger, call.lot)),
             Calls::owes(call) => view(ledger, call, |ledger, call| self.owes(ledger, call)),
@@ -107,7 +107,7 @@ impl Audits {
         Ok(Shape {
             slot_bytes: self.spec.slot_bytes,
             lot_slots: self.spec.lot_slots,
-            unit_slots: rules.unit_slots,
+            unit_slots: self.spec.unit_slots,
             light_divisor: rules.light_divisor,
             deep_divisor: rules.deep_divisor,
         })

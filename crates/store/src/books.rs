@@ -12,6 +12,8 @@ use std::collections::{BTreeSet, HashSet};
 pub(crate) struct Books {
     used_bytes: u64,
     reserved_bytes: u64,
+    /// What is not fragments and takes of the same capacity.
+    elsewhere_bytes: u64,
     next_file: u64,
     fragments: u64,
     /// Staged fragments by the height they must be held to.
@@ -64,8 +66,13 @@ impl Books {
 
     /// Bytes that fit into both the capacity and the disk, after all that is being written.
     pub(crate) fn free_bytes(&self, capacity_bytes: u64, disk_free_bytes: u64) -> u64 {
-        let within_capacity = capacity_bytes.saturating_sub(self.used_bytes + self.reserved_bytes);
+        let taken_bytes = self.elsewhere_bytes.saturating_add(self.used_bytes + self.reserved_bytes);
+        let within_capacity = capacity_bytes.saturating_sub(taken_bytes);
         within_capacity.min(disk_free_bytes.saturating_sub(self.reserved_bytes))
+    }
+
+    pub(crate) fn set_elsewhere_bytes(&mut self, bytes: u64) {
+        self.elsewhere_bytes = bytes;
     }
 
     /// Begins to write a fragment; nothing if somebody else is at it.

@@ -25,7 +25,7 @@ const VOLUMES_OF_SEGMENT_MAX: usize = 16;
 /// How much a store may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// Bytes that fragments may occupy.
+    /// Bytes that fragments may occupy, and what is [elsewhere](Store::set_elsewhere_bytes).
     pub capacity_bytes: u64,
 }
 
@@ -325,6 +325,11 @@ impl Store {
         self.books.lock().used_bytes()
     }
 
+    /// Says how much of the capacity something else has, such as idle content; fragments get what is left.
+    pub fn set_elsewhere_bytes(&self, bytes: u64) {
+        self.books.lock().set_elsewhere_bytes(bytes);
+    }
+
     /// Fragments that are here.
     pub fn fragment_count(&self) -> u64 {
         self.books.lock().fragment_count()
@@ -339,6 +344,11 @@ impl Store {
     pub async fn note(&self, key: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
         let index = self.index.clone();
         blocking(move || index.note(&key)).await?
+    }
+
+    /// Something noted, for threads that may block.
+    pub fn blocking_note(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.index.note(key)
     }
 
     /// Notes with keys in a range, in order, at most `limit`.

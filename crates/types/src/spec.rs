@@ -90,6 +90,13 @@ pub struct StorageSpec {
     pub lease_max_ms: u64,
     /// Furthest a receipt's expiry may lie ahead, in blocks.
     pub receipt_expiry_max_blocks: u64,
+    /// Slots of an idle unit; as on a devnet where a specification does not say. Not written then, because the genesis
+    /// block hashes the text: specifications from before idle units keep their chains.
+    #[serde(default = "devnet_unit_slots", skip_serializing_if = "is_devnet_unit_slots")]
+    pub unit_slots: u32,
+    /// Layers of an idle unit, the source included; as above.
+    #[serde(default = "devnet_unit_layers", skip_serializing_if = "is_devnet_unit_layers")]
+    pub unit_layers: u32,
     /// Rules of placement and repair; those of a small network where a specification does not say.
     #[serde(default)]
     pub repair: RepairSpec,
@@ -138,8 +145,6 @@ pub struct AuditSpec {
     pub commit_ms: u64,
     /// From beacon B, the time to open.
     pub open_ms: u64,
-    /// Slots of an idle unit.
-    pub unit_slots: u32,
     /// One of so many slots is answered in a round.
     pub light_divisor: u32,
     /// One of so many slots is answered whole.
@@ -174,11 +179,8 @@ pub struct AuditSpec {
 
 impl AuditSpec {
     fn fits(&self, storage: &StorageSpec) -> bool {
-        let divisors = [self.unit_slots, self.light_divisor, self.deep_divisor, self.fresh_rounds];
-        storage.slot_bytes.is_power_of_two()
-            && self.unit_slots.is_power_of_two()
-            && storage.lot_slots.checked_rem(self.unit_slots) == Some(0)
-            && divisors.iter().all(|divisor| *divisor > 0)
+        let divisors = [self.light_divisor, self.deep_divisor, self.fresh_rounds];
+        divisors.iter().all(|divisor| *divisor > 0)
             && self.deep_divisor >= self.light_divisor
             && self.commit_ms > 0
             && self.open_ms > 0
@@ -205,7 +207,6 @@ impl AuditSpec {
             round_ms,
             commit_ms: round_ms / 3,
             open_ms: round_ms / 4,
-            unit_slots: 4,
             light_divisor: 16,
             deep_divisor: 64,
             samples: 64,
@@ -230,7 +231,6 @@ impl AuditSpec {
             round_ms: 3_600_000,
             commit_ms: 1_200_000,
             open_ms: 900_000,
-            unit_slots: 32,
             light_divisor: 256,
             deep_divisor: 1_024,
             samples: 24_000,
@@ -250,7 +250,46 @@ impl AuditSpec {
     }
 }
 
+const fn devnet_unit_slots() -> u32 {
+    4
+}
+
+const fn devnet_unit_layers() -> u32 {
+    4
+}
+
+fn is_devnet_unit_slots(slots: &u32) -> bool {
+    *slots == devnet_unit_slots()
+}
+
+fn is_devnet_unit_layers(layers: &u32) -> bool {
+    *layers == devnet_unit_layers()
+}
+
+/// Most bytes of an idle unit.
+const UNIT_BYTES_MAX: u64 = 2 << 30;
+/// Most layers of an idle unit.
+const UNIT_LAYERS_MAX: u32 = 64;
+
 impl StorageSpec {
+    /// Bytes of an idle unit.
+    pub fn unit_bytes(&self) -> u64 {
+        self.slot_bytes.saturating_mul(u64::from(self.unit_slots))
+    }
+
+    /// Idle units of a lot.
+    pub fn lot_units(&self) -> u32 {
+        self.lot_slots.checked_div(self.unit_slots).unwrap_or_default()
+    }
+
+    /// Whether idle units of this size fill lots, and can be opened slot by slot: a slot has to be a subtree of BLAKE3's.
+    pub fn units_fit(&self) -> bool {
+        self.slot_bytes.is_power_of_two()
+            && self.unit_slots.is_power_of_two()
+            && self.lot_slots.is_multiple_of(self.unit_slots)
+            && self.unit_bytes() <= UNIT_BYTES_MAX
+    }
+
     /// Bytes of a lot, and so of a volume's column.
     pub fn lot_bytes(&self) -> u64 {
         self.slot_bytes * u64::from(self.lot_slots)
@@ -282,6 +321,8 @@ impl StorageSpec {
             lot_collateral: U256::from(1_000_000_000_000_000_000u64),
             lease_max_ms: 24 * 3_600_000,
             receipt_expiry_max_blocks: 1_000,
+            unit_slots: devnet_unit_slots(),
+            unit_layers: devnet_unit_layers(),
             repair: RepairSpec::default(),
             audits: None,
         }
@@ -337,6 +378,11 @@ impl ChainSpec {
                 storage.rebuild_price(storage.lot_bytes()).is_some_and(|price| price <= storage.lot_collateral),
                 "lot_collateral is below the price of rebuilding a lot",
             ),
+            (
+                storage.units_fit(),
+                "slot_bytes and unit_slots are not powers of two that divide a lot into units of at most 2 GiB",
+            ),
+            ((2..=UNIT_LAYERS_MAX).contains(&storage.unit_layers), "unit_layers is not between 2 and 64"),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, rule)) => Err(SpecError::Invalid(rule)),

@@ -36,6 +36,8 @@ const COINS: u64 = 1_000_000;
 const VALIDATOR_PORTS: u16 = 2;
 /// Lots that each miner pledges.
 const LOTS: u32 = 16;
+/// Miners that fill a lot with idle content: a GiB in all, so that a devnet takes little of the disk.
+const PLOTTING_MINERS: u16 = 4;
 /// Regions that miners declare in turn.
 const REGIONS: [&str; 4] = ["DE", "FR", "US", "JP"];
 
@@ -156,6 +158,8 @@ fn write_miner(folder: &Folder, size: Size, first: u16, index: u16, nodes: &[Str
         relay: None,
         region: REGIONS[usize::from(index) % REGIONS.len()].into(),
         lots: LOTS,
+        plot_threads: Some(1),
+        plot_lots: Some(u32::from(index < PLOTTING_MINERS)),
         log: config::log_level(),
         operator: Operator::KeyFile(PathBuf::from("operator.key")),
     };

@@ -38,6 +38,12 @@ pub struct MinerFile {
     pub region: String,
     /// Lots to pledge in all.
     pub lots: u32,
+    /// Cores that fill pledged space with idle content; half of them if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plot_threads: Option<usize>,
+    /// Lots to fill with idle content at most; all that are pledged if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plot_lots: Option<u32>,
     /// What is logged: error, warn, info, debug, trace, also by crate.
     #[serde(default = "config::log_level")]
     pub log: String,
@@ -65,10 +71,18 @@ fn yes() -> bool {
 }
 
 impl MinerFile {
-    /// Bytes of fragments that it has to have room for: its lots, and a quarter of that for what is staged.
+    /// Bytes of fragments and idle content that it has to have room for: its lots, and what is staged besides.
     pub fn capacity_bytes(&self, storage: &StorageSpec) -> u64 {
-        let lots_bytes = u64::from(self.lots).saturating_mul(storage.lot_bytes());
-        lots_bytes.saturating_add(lots_bytes / 4)
+        self.lots_bytes(storage).saturating_add(self.staging_bytes(storage))
+    }
+
+    /// Bytes that are left free for what is staged: a quarter of the lots.
+    pub fn staging_bytes(&self, storage: &StorageSpec) -> u64 {
+        self.lots_bytes(storage) / 4
+    }
+
+    fn lots_bytes(&self, storage: &StorageSpec) -> u64 {
+        u64::from(self.lots).saturating_mul(storage.lot_bytes())
     }
 }
 

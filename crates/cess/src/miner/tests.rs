@@ -14,6 +14,8 @@ fn complete() -> MinerFile {
         relay: Some("https://relay.example.org".into()),
         region: "DE-BE".into(),
         lots: 16,
+        plot_threads: Some(2),
+        plot_lots: Some(16),
         log: config::log_level(),
         operator: Operator::Keystore { file: "operator.json".into(), passphrase_file: "passphrase".into() },
     }
@@ -45,6 +47,11 @@ fn example_is_as_documented() {
             ("relay", "Optional: relay through which peers reach it when they cannot directly."),
             ("region", "Region it declares: ISO 3166-1 or 3166-2."),
             ("lots", "Lots to pledge in all; their collateral is taken from the operator's account."),
+            (
+                "plot_threads",
+                "Optional: cores that fill pledged space with idle content, behind all else; half of them without.",
+            ),
+            ("plot_lots", "Optional: lots to fill with idle content at most; all that are pledged without."),
             ("log", "Optional: error, warn, info, debug or trace, by crate too."),
             ("operator.keystore.file", "Keystore of the account that registers the miner (`cess account new`)."),
             ("operator.keystore.passphrase_file", "File with its passphrase. Keep it private (mode 0600)."),

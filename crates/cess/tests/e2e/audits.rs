@@ -42,6 +42,15 @@ fn spoiled_fragments_are_found_by_the_rounds_and_cost_a_fine() {
     let object: Vec<u8> = (0..100_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     fs::write(devnet.home.path().join("film"), &object).unwrap();
     devnet.must(&["put", "film", "cess://photos/film"]);
+    // Whoever doubts pays to see.
+    let shown = devnet.until("a round begins that knows of the object", || {
+        let ran = devnet.run(&["object", "challenge", "cess://photos/film", "--seats", "2,6", "--json"]);
+        assert!(ran.ok || ran.stderr.contains("from the next one on"), "{}", ran.stderr);
+        ran.ok.then(|| ran.json())
+    });
+    let states: Vec<_> = shown.as_array().unwrap().iter().map(|view| view["state"].clone()).collect();
+    assert_eq!(states, ["shown", "shown"], "{shown}");
+    assert!(devnet.run(&["object", "challenge", "cess://photos/film", "--seats", "8"]).complaint().contains("0 to 7"));
     assert!(spoil(&devnet.dir().join("miner-3/data/fragments")) > 0);
     devnet.until("the rounds find what was spoiled", || (faults(&devnet, "miner-3") > 0).then_some(()));
     // Everybody else has answered, and what is stored is read all the same.

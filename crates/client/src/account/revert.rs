@@ -249,6 +249,9 @@ fn audits(error: Audits) -> String {
             format!("lot {lot} is not this account's, or was withdrawn")
         }
         Audits::AlreadyPlotted(AlreadyPlotted { lot }) => format!("the idle root of lot {lot} stands for good"),
+        Audits::BeaconPending(BeaconPending { lot }) => {
+            format!("idle units of lot {lot} come from the beacon of the next round: wait until it is open")
+        }
         Audits::InvalidPlot(InvalidPlot {}) => "name one to 64 idle roots, none of them zero".into(),
         Audits::InvalidChallenge(InvalidChallenge {}) => {
             "the member did not owe this stripe when the round began, or has enough challenges".into()

@@ -120,11 +120,6 @@ impl MemoryChain {
         self.state.lock().world.balances.values().copied().sum()
     }
 
-    /// Entries of the modules' storage.
-    pub fn storage_entries(&self) -> usize {
-        self.state.lock().world.storage.len()
-    }
-
     /// Makes an empty block.
     pub fn advance(&self) {
         self.make_block(&[], 0);

@@ -18,6 +18,7 @@ use std::{
 };
 use types::{
     ChainSpec, Transaction,
+    abi::AUDITS,
     spec::{Allocation, StorageSpec},
     state::{Account, StateKey, Value, decode_slot},
 };
@@ -33,6 +34,8 @@ pub const OTHER_SCRIPT: Address = address!("000000000000000000000000000000000000
 pub const CARELESS: Address = address!("000000000000000000000000000000000000fe03");
 pub const BASE_FEE: u64 = 1_000;
 pub const GAS_LIMIT: u64 = 60_000_000;
+/// Calldata that the audit lane takes: two calls of [`Judge`], and the rest of the second.
+pub const LANE_BYTES: u64 = 8;
 
 /// Does steps of three bytes: an opcode (SLOAD, SSTORE, LOG1, CALL, REVERT, or STATICCALL for a call of the other
 /// script) and two arguments. Answers the words it loaded, and what the other script answered.
@@ -77,6 +80,17 @@ impl Module for Careless {
             let _ = ledger.sstore(U256::from(slot), U256::from(1));
         }
         Ok(Bytes::new())
+    }
+}
+
+/// Counts the calls that succeed: those whose input ends with a one.
+struct Judge;
+
+impl Module for Judge {
+    fn call(&self, ledger: &mut dyn Ledger, input: &[u8]) -> protocol::Result<Bytes> {
+        let count = ledger.sload(U256::ZERO)?;
+        ledger.sstore(U256::ZERO, count + U256::from(1))?;
+        if input.ends_with(&[1]) { Ok(Bytes::new()) } else { Err(protocol::Error::Revert(Bytes::new())) }
     }
 }
 
@@ -176,6 +190,16 @@ impl World {
         world
     }
 
+    /// The same with a [`Judge`] in place of the module that the audit lane leads to.
+    pub fn with_judge() -> Self {
+        let spec = Arc::new(spec());
+        let mut modules = protocol::modules(&spec.storage);
+        modules.insert(AUDITS, Box::new(Judge));
+        let mut world = Self::with_modules(spec, Arc::new(modules));
+        world.block(vec![]);
+        world
+    }
+
     pub fn before_genesis() -> Self {
         let spec = Arc::new(spec());
         let mut modules = protocol::modules(&spec.storage);
@@ -197,6 +221,7 @@ impl World {
             base_fee_per_gas: BASE_FEE,
             parent_hash: keccak256(0u64.to_be_bytes()),
             prevrandao: B256::repeat_byte(0x5e),
+            lane_bytes: LANE_BYTES,
             beacon: None,
         };
         Self { executor: Executor::with_modules(spec, modules), memory: Memory::default(), next }

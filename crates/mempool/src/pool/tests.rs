@@ -331,3 +331,49 @@ proptest! {
         }
     }
 }
+
+/// A call in the audit lane.
+fn lane(sender: u8, nonce: u64, commits: bool) -> Arc<Transaction> {
+    use alloy_sol_types::SolCall;
+    use types::abi::{AUDITS, IAudits};
+    let selector = if commits { IAudits::commitCall::SELECTOR } else { IAudits::openCall::SELECTOR };
+    let (to, input, value) = (alloy_primitives::TxKind::Call(AUDITS), selector.into(), U256::ZERO);
+    sign(sender, alloy_consensus::TxEip1559 { to, input, value, ..unsigned(nonce, 0, 0) })
+}
+
+fn with_lane(transactions_max: usize) -> Pool {
+    Pool::new(MempoolConfig { lane_transactions_max: transactions_max, lane_per_sender_max: 2, ..config() }, FLOOR)
+}
+
+#[test]
+fn the_audit_lane_comes_first_and_commitments_first_in_it() {
+    let mut pool = with_lane(10);
+    add(&mut pool, 0, 0, 9_000, 90).expect("enters");
+    for (sender, nonce, commits) in [(1, 0, false), (2, 0, true), (2, 1, false), (3, 0, true)] {
+        // They need no funds.
+        pool.add(lane(sender, nonce, commits), &Account::default(), 0).expect("enters");
+    }
+    add(&mut pool, 1, 1, 9_000, 95).expect("enters");
+    assert_eq!(offered(&mut pool, FLOOR), [(2, 0), (3, 0), (1, 0), (2, 1), (1, 1), (0, 0)]);
+}
+
+#[test]
+fn the_audit_lane_has_limits_of_its_own() {
+    let mut pool = with_lane(3);
+    for nonce in 0..2 {
+        pool.add(lane(1, nonce, true), &Account::default(), 0).expect("enters");
+    }
+    let full = |count, of_sender| Err(PoolError::LaneFull { count, of_sender });
+    assert_eq!(pool.add(lane(1, 2, true), &Account::default(), 0), full(2, 2));
+    let again = pool.add(lane(1, 1, false), &Account::default(), 0);
+    assert!(matches!(again, Err(PoolError::ReplacementUnderpriced { .. })), "{again:?}");
+    pool.add(lane(2, 0, true), &Account::default(), 0).expect("enters");
+    assert_eq!(pool.add(lane(3, 0, true), &Account::default(), 0), full(3, 0));
+    add(&mut pool, 3, 0, 9_000, 10).expect("whoever pays enters");
+    let first = pool.contents()[0].hash();
+    pool.remove(&[first]);
+    pool.add(lane(4, 0, true), &Account::default(), 0).expect("there is room again");
+    let mut none = self::pool();
+    let refused = none.add(lane(1, 0, true), &Account::default(), 0);
+    assert!(matches!(refused, Err(PoolError::BelowBaseFeeFloor { .. })), "{refused:?}");
+}

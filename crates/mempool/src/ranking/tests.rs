@@ -13,10 +13,13 @@ fn by_definition(ranks: &[Rank], base_fee: u64) -> Vec<u64> {
 }
 
 fn ranks() -> impl Strategy<Value = Vec<Rank>> {
-    proptest::collection::vec((0u128..60, 0u128..60), 0..40).prop_map(|fees| {
-        let rank = |(order, (a, b)): (usize, (u128, u128))| Rank {
+    let lane = [LaneCall::Open, LaneCall::Answer, LaneCall::Commit];
+    let lane = proptest::option::weighted(0.2, proptest::sample::select(lane.to_vec()));
+    proptest::collection::vec((0u128..60, 0u128..60, lane), 0..40).prop_map(|fees| {
+        let rank = |(order, (a, b, lane)): (usize, (u128, u128, Option<LaneCall>))| Rank {
             max_fee: a.max(b),
             priority_fee: a.min(b),
+            lane,
             order: order as u64,
         };
         fees.into_iter().enumerate().map(rank).collect()
@@ -46,8 +49,8 @@ proptest! {
 #[test]
 fn the_earlier_of_two_equal_tips_goes_first() {
     let mut ranking = Ranking::new(10);
-    let bound_by_priority = Rank { max_fee: 100, priority_fee: 5, order: 1 };
-    let bound_by_max_fee = Rank { max_fee: 15, priority_fee: 15, order: 0 };
+    let bound_by_priority = Rank { max_fee: 100, priority_fee: 5, lane: None, order: 1 };
+    let bound_by_max_fee = Rank { max_fee: 15, priority_fee: 15, lane: None, order: 0 };
     ranking.insert(bound_by_priority, Address::ZERO);
     ranking.insert(bound_by_max_fee, Address::ZERO);
     assert_eq!(walk(&ranking), [0, 1]);

@@ -1,7 +1,7 @@
 //! Answer directed challenges: show the stripes that somebody paid to see.
 
 use super::{Answer, AuditError, Auditor, blocking};
-use alloy_primitives::{B256, U256};
+use alloy_primitives::B256;
 use alloy_sol_types::SolEvent;
 use client::chain::{ChainError, LogFilter, Network};
 use proofs::{
@@ -92,7 +92,7 @@ impl Auditor {
             }
         };
         let call = IAudits::answerCall { challenge: id, content: content.into() };
-        match self.sender.call(AUDITS, U256::ZERO, &call).await {
+        match self.sender.call_in_lane(AUDITS, &call).await {
             Ok(_) => {
                 tracing::info!(challenge = id, volume, stripe, "answered a challenge");
                 Ok(())

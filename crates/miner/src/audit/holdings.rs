@@ -5,7 +5,10 @@
 //! fragments go back to staging and are let go between rounds only. So it is enough to know of a stripe whether it was
 //! released at all, and to ask the chain about those few that are still here.
 
-use crate::notes;
+use crate::{
+    idle::{IdleSpace, SlotError, UnitWitness, Verify},
+    notes,
+};
 use alloy_primitives::B256;
 use client::chain::{ChainApi, ChainError, Network};
 use proofs::{
@@ -31,9 +34,11 @@ pub(crate) enum HoldingError {
     /// The log has no such place.
     #[error("the log of volume {0} is not the one that the round asks about")]
     OtherLog(u32),
-    /// The lot has no idle content.
-    #[error("lot number {0} has no idle content")]
+    /// This miner fills no idle space.
+    #[error("lot {0} has no idle content here")]
     NotPlotted(u32),
+    #[error(transparent)]
+    Idle(#[from] SlotError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -45,6 +50,8 @@ pub(crate) enum HoldingError {
 /// A lot of this miner, as of beacon A.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lot {
+    /// Its number on the chain.
+    pub(crate) id: u32,
     /// The volume it serves; 0 for none.
     pub(crate) volume: u32,
     pub(crate) duty: Duty,
@@ -53,6 +60,7 @@ pub(crate) struct Lot {
 /// What this miner has, for one round. Blocks: never to be used where others wait.
 pub(crate) struct Holdings {
     pub(crate) store: Reader,
+    pub(crate) idle: Option<IdleSpace>,
     pub(crate) chain: Arc<dyn ChainApi>,
     pub(crate) runtime: Handle,
     pub(crate) shape: Shape,
@@ -80,6 +88,22 @@ impl Holdings {
     fn service(&self, number: u32) -> Result<(u32, Service), HoldingError> {
         let lot = self.lot(number);
         lot.duty.service.map(|service| (lot.volume, service)).ok_or(HoldingError::OtherLog(lot.volume))
+    }
+
+    /// The idle space, and a lot's number there.
+    fn idle(&self, number: u32) -> Result<(&IdleSpace, u32), HoldingError> {
+        let Lot { id, .. } = self.lot(number);
+        self.idle.as_ref().map(|idle| (idle, id)).ok_or(HoldingError::NotPlotted(id))
+    }
+
+    /// Reads idle content. A whole slot is checked at the price of hashing it: rot is better found before the commitment.
+    fn read_idle(&self, place: Place, offset: u64, bytes: &mut [u8]) -> Result<(), HoldingError> {
+        let (idle, lot) = self.idle(place.lot)?;
+        if bytes.len() as u64 != self.shape.slot_bytes {
+            return Ok(idle.read(lot, place.slot, offset, bytes)?);
+        }
+        bytes.copy_from_slice(&idle.read_slot(lot, place.slot, Verify::Hash)?);
+        Ok(())
     }
 
     fn leaf(&self, volume: u32, index: u32) -> Result<StripeLeaf, HoldingError> {
@@ -188,7 +212,7 @@ impl Source for Holdings {
     fn read(&self, place: Place, offset: u64, bytes: &mut [u8]) -> Result<(), HoldingError> {
         let slot = u64::from(place.slot) * self.shape.slot_bytes;
         match self.lot(place.lot) {
-            Lot { volume, duty: Duty { service: Some(service), .. } } if slot < service.column_bytes => {
+            Lot { volume, duty: Duty { service: Some(service), .. }, .. } if slot < service.column_bytes => {
                 match slot + offset {
                     position if position < service.column_bytes => self.read_column(volume, &service, position, bytes),
                     _ => {
@@ -197,7 +221,7 @@ impl Source for Holdings {
                     }
                 }
             }
-            _ => Err(HoldingError::NotPlotted(place.lot)),
+            _ => self.read_idle(place, offset, bytes),
         }
     }
 
@@ -219,7 +243,9 @@ impl Source for Holdings {
         Ok(read.bytes.to_vec())
     }
 
-    fn unit(&self, lot: u32, _: u32) -> Result<Unit, HoldingError> {
-        Err(HoldingError::NotPlotted(lot))
+    fn unit(&self, lot: u32, unit: u32) -> Result<Unit, HoldingError> {
+        let (idle, lot) = self.idle(lot)?;
+        let UnitWitness { root, path, slots } = idle.unit(lot, unit)?;
+        Ok(Unit { root, path, slots })
     }
 }

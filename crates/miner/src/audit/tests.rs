@@ -1,3 +1,5 @@
+mod idle;
+
 use super::*;
 use crate::fixture::{DEADLINE, FRAGMENT_BYTES, Net, Segment, storage};
 use alloy_sol_types::SolEvent;

@@ -6,7 +6,7 @@
 //! gain nothing and take two more layers each. A caller that writes one unit while the next is plotted has two buffers.
 
 use crate::idle::{
-    DEGREE, Graph, LABEL_BYTES, NODE_BYTES, UnitId, UnitShape, WORDS,
+    DEGREE, Graph, LABEL_BYTES, NODE_BYTES, UnitId, UnitShape,
     label::{Group, Input, LANES, LayerHash, Node},
 };
 use alloy_primitives::B256;
@@ -78,7 +78,7 @@ pub enum PlotError {
 pub struct Plotter {
     shape: UnitShape,
     graph: Arc<Graph>,
-    spare: Vec<Node>,
+    spare: Box<dyn AsMut<[u8]> + Send>,
 }
 
 impl Plotter {
@@ -92,8 +92,17 @@ impl Plotter {
     /// # Panics
     /// If the graph is of another size.
     pub fn with_graph(shape: UnitShape, graph: Arc<Graph>) -> Self {
+        Self::with_spare(shape, graph, Box::new(vec![0; shape.bytes()]))
+    }
+
+    /// A plotter that keeps its other layer in the caller's memory, as many bytes as a unit has: huge pages make large
+    /// units faster.
+    ///
+    /// # Panics
+    /// If the graph is of another size.
+    pub fn with_spare(shape: UnitShape, graph: Arc<Graph>, spare: Box<dyn AsMut<[u8]> + Send>) -> Self {
         assert_eq!(shape.nodes(), graph.nodes(), "the graph is of another size");
-        Self { shape, graph, spare: vec![[[0; LABEL_BYTES]; WORDS]; shape.nodes()] }
+        Self { shape, graph, spare }
     }
 
     /// The shape of the units.
@@ -108,9 +117,15 @@ impl Plotter {
 
     /// Plots a unit into `content`; returns its root.
     pub fn plot(&mut self, unit: &UnitId, content: &mut [u8], progress: &Progress) -> Result<B256, PlotError> {
+        self.fill(unit, content, progress)?;
+        Ok(B256::from(*blake3::hash(content).as_bytes()))
+    }
+
+    /// Plots a unit into `content` and leaves hashing it to the caller.
+    pub fn fill(&mut self, unit: &UnitId, content: &mut [u8], progress: &Progress) -> Result<(), PlotError> {
         self.plot_observed(unit, content, progress, &mut |_, _| ())?;
         progress.units.fetch_add(1, Ordering::Relaxed);
-        Ok(B256::from(*blake3::hash(content).as_bytes()))
+        Ok(())
     }
 
     /// Plots `units` one after the other and hands each to `take`, with its root, until the list ends, `take` breaks
@@ -146,13 +161,15 @@ impl Plotter {
         progress: &Progress,
         observe: &mut dyn FnMut(u32, &[Node]),
     ) -> Result<(), PlotError> {
-        let (expected, actual) = (self.shape.bytes(), content.len());
-        if expected != actual {
-            return Err(PlotError::Buffer { expected, actual });
+        let expected = self.shape.bytes();
+        let spare = (*self.spare).as_mut();
+        for actual in [content.len(), spare.len()] {
+            if expected != actual {
+                return Err(PlotError::Buffer { expected, actual });
+            }
         }
-        let content = content.as_chunks_mut().0.as_chunks_mut().0;
         // The buffers take turns, so that the last layer ends in the caller's.
-        let (mut below, mut above) = (content, &mut self.spare[..]);
+        let (mut below, mut above) = (nodes(content), nodes(spare));
         if self.shape.layers().is_multiple_of(2) {
             std::mem::swap(&mut below, &mut above);
         }
@@ -171,6 +188,11 @@ impl Plotter {
         }
         Ok(())
     }
+}
+
+/// The nodes in a buffer.
+fn nodes(bytes: &mut [u8]) -> &mut [Node] {
+    bytes.as_chunks_mut().0.as_chunks_mut().0
 }
 
 fn make_layer(

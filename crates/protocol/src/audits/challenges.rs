@@ -86,6 +86,7 @@ impl Audits {
     }
 
     pub(super) fn answer(&self, ledger: &mut dyn Ledger, call: IAudits::answerCall) -> Result<IAudits::answerReturn> {
+        self.tally_lane(ledger, &call)?;
         let IAudits::answerCall { challenge: id, content } = call;
         let rules = self.rules()?;
         let (record, terms) = self.pending(ledger, id)?;
@@ -103,7 +104,6 @@ impl Audits {
         ledger.pay(super::BURNED, burned)?;
         let miner_record = self.storage.miners.at(ledger, &miner)?;
         self.credit(ledger, rules, &miner_record, fee.minus(burned)?)?;
-        self.tally_lane(ledger, content.len())?;
         let state = ChallengeState::Answered as u8;
         ledger.emit(&IAudits::ChallengeEnded { challenge: id, miner, state, fine: U256::ZERO })?;
         Ok(IAudits::answerReturn {})

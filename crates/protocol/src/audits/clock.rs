@@ -107,6 +107,7 @@ impl Audits {
         let beacon_a = beacon(number, Phase::A, seed);
         let deadline_ms = ledger.block().timestamp_ms.plus(rules.commit_ms)?;
         self.storage.beacon_a.set(ledger, beacon_a)?;
+        self.storage.beacons.at(ledger, &number)?.set(ledger, beacon_a)?;
         self.storage.beacon_b.set(ledger, B256::ZERO)?;
         self.storage.sampled.set(ledger, Sampled { lots: census.lots, live: census.live, ..Sampled::default() })?;
         ledger.emit(&IAudits::RoundOpened {

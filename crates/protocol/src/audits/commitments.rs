@@ -15,8 +15,9 @@ const DECLARED_DIVISOR: u64 = 100;
 
 impl Audits {
     pub(super) fn commit(&self, ledger: &mut dyn Ledger, call: IAudits::commitCall) -> Result<IAudits::commitReturn> {
-        let IAudits::commitCall { round, root, lost } = call;
         self.rules()?;
+        self.tally_lane(ledger, &call)?;
+        let IAudits::commitCall { round, root, lost } = call;
         let clock = self.storage.clock.get(ledger)?;
         require_stage(ledger, &clock, round, Stage::Commit)?;
         let operator = ledger.caller();
@@ -48,7 +49,6 @@ impl Audits {
             let paid = self.fine(ledger, miner, due)?;
             ledger.emit(&IAudits::DeclaredLost { round, miner, paid })?;
         }
-        self.tally_lane(ledger, COMMITMENT_BYTES)?;
         ledger.emit(&IAudits::Committed { round, miner, root, lost })?;
         Ok(IAudits::commitReturn {})
     }
@@ -109,9 +109,6 @@ impl Audits {
         ledger.call_module(MINERS, &ILotAudits::slashCall { miner, amount, to: super::BURNED })
     }
 }
-
-/// Bytes of a commitment's calldata.
-const COMMITMENT_BYTES: usize = 4 + 4 * 32;
 
 /// Refuses what belongs to another stage, or comes late.
 pub(super) fn require_stage(ledger: &dyn Ledger, clock: &Clock, round: u64, stage: Stage) -> Result<()> {

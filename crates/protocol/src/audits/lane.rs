@@ -1,56 +1,26 @@
-//! Tell what may travel in the audit lane, and give time back when the lane is full.
+//! Give time back when the audit lane is full.
 //!
 //! # Design
-//! Commitments, openings and answers have room of their own in a block. Whether a transaction belongs there is plain from
-//! its calldata; a block builder takes it if it succeeds. Each kind succeeds once (one commitment of a miner in a round,
-//! one opening of a sample, one answer to a challenge), so the lane cannot be stuffed for nothing. A block in which the
-//! lane was full moves the stage's deadline by the time until the next block: a round is late, never void.
+//! Commitments, openings and answers have room of their own in a block (`types::lane`). Each succeeds once (one commitment
+//! of a miner in a round, one opening of a sample, one answer to a challenge), so the lane cannot be stuffed for nothing.
+//! A block in which the lane was full moves the stage's deadline by the time until the next block: a round is late, never
+//! void.
 
 use super::{
     Audits,
     record::{Clock, Lane, Stage},
 };
 use crate::{Checked, Ledger, Result};
-use alloy_primitives::Address;
 use alloy_sol_types::SolCall;
-use types::{
-    abi::{AUDITS, IAudits},
-    spec::AuditSpec,
-};
+use types::spec::AuditSpec;
 
-/// What a transaction does in the audit lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaneCall {
-    /// Commits to a round's responses.
-    Commit,
-    /// Opens a sample.
-    Open,
-    /// Answers a directed challenge.
-    Answer,
-}
-
-/// Longest calldata in the lane.
-pub const LANE_INPUT_BYTES_MAX: usize = proofs::opening::OPENING_BYTES_MAX + 4 + 4 * 32;
-
-/// What a call with this calldata does in the audit lane; nothing if it has no business there.
-pub fn lane_call(to: Option<Address>, input: &[u8]) -> Option<LaneCall> {
-    let selector = input.first_chunk::<4>().filter(|_| to == Some(AUDITS) && input.len() <= LANE_INPUT_BYTES_MAX)?;
-    match *selector {
-        IAudits::commitCall::SELECTOR => Some(LaneCall::Commit),
-        IAudits::openCall::SELECTOR => Some(LaneCall::Open),
-        IAudits::answerCall::SELECTOR => Some(LaneCall::Answer),
-        _ => None,
-    }
-}
-
-/// Whether a call with this calldata commits to a round's responses.
-pub fn is_commitment(to: Option<Address>, input: &[u8]) -> bool {
-    lane_call(to, input) == Some(LaneCall::Commit)
-}
+/// Bytes of a selector.
+const SELECTOR_BYTES: usize = 4;
 
 impl Audits {
-    /// Counts bytes of this block's lane.
-    pub(super) fn tally_lane(&self, ledger: &mut dyn Ledger, bytes: usize) -> Result<()> {
+    /// Counts the calldata of a call that succeeds among the bytes of this block's lane.
+    pub(super) fn tally_lane(&self, ledger: &mut dyn Ledger, call: &impl SolCall) -> Result<()> {
+        let bytes = call.abi_encoded_size() + SELECTOR_BYTES;
         let block = ledger.block();
         let lane = self.storage.lane.get(ledger)?;
         let before = if lane.height == block.height { lane.bytes } else { 0 };

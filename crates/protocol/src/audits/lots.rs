@@ -8,6 +8,7 @@ use crate::{
     Checked, Ledger, Result,
     internal::{ILotAudits, IMembers, IRounds},
 };
+use alloy_primitives::B256;
 use proofs::{
     response::{Duty, Service},
     round::Round,
@@ -62,7 +63,8 @@ impl Audits {
         } else {
             self.book(ledger, miner, &record)?;
         }
-        record.runs.at(ledger, &roll.runs)?.set(ledger, Run { start: roll.lots, lot: firstLot })?;
+        let run = Run { start: roll.lots, lot: firstLot, round: clock.number.plus(1)? };
+        record.runs.at(ledger, &roll.runs)?.set(ledger, run)?;
         let roll = Roll { lots: roll.lots.plus(lots)?, live: roll.live.plus(lots)?, runs: roll.runs.plus(1)?, ..roll };
         record.roll.set(ledger, roll)?;
         let census = self.storage.census.get(ledger)?;
@@ -117,6 +119,10 @@ impl Audits {
             if place.miner != miner || !place.live {
                 return Err(IAudits::NotLotsOperator { lot }.into());
             }
+            // Nobody can have plotted what comes from a beacon that nobody knows.
+            if self.beacon_of(ledger, miner, lot)?.1.is_zero() {
+                return Err(IAudits::BeaconPending { lot }.into());
+            }
             let plot = self.storage.plots.at(ledger, &lot)?;
             // Once and for good: another root would let a miner owe what it can show.
             if !plot.root.get(ledger)?.is_zero() {
@@ -142,18 +148,46 @@ impl Audits {
         Ok(Round { shape: self.shape()?, beacon: self.storage.beacon_a.get(ledger)?, miner, lots })
     }
 
+    /// The first round that opened, or opens, after a lot was pledged, and its beacon A: zero before it opens.
+    fn beacon_of(&self, ledger: &mut dyn Ledger, miner: u32, lot: u32) -> Result<(u64, B256)> {
+        let record = self.storage.miners.at(ledger, &miner)?;
+        let runs = record.roll.get(ledger)?.runs;
+        let run = self.run(ledger, &record, runs, |run| run.lot <= lot)?;
+        Ok((run.round, self.storage.beacons.at(ledger, &run.round)?.get(ledger)?))
+    }
+
+    pub(super) fn lot_beacon(&self, ledger: &mut dyn Ledger, lot: u32) -> Result<IAudits::lotBeaconReturn> {
+        let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot, round: 0 })?;
+        if place.miner == 0 {
+            return Err(IMiners::UnknownLot { lot }.into());
+        }
+        let (round, beacon) = self.beacon_of(ledger, place.miner, lot)?;
+        Ok(IAudits::lotBeaconReturn { round, beacon })
+    }
+
+    /// The last of a miner's runs that does not begin too late; the first one if all do.
+    fn run(
+        &self,
+        ledger: &mut dyn Ledger,
+        record: &MinerRecord,
+        runs: u32,
+        begins: impl Fn(&Run) -> bool,
+    ) -> Result<Run> {
+        let (mut low, mut high) = (0, runs);
+        while high.saturating_sub(low) > 1 {
+            let middle = low.midpoint(high);
+            if begins(&record.runs.at(ledger, &middle)?.get(ledger)?) { low = middle } else { high = middle }
+        }
+        Ok(record.runs.at(ledger, &low)?.get(ledger)?)
+    }
+
     /// The lot with a number within its miner.
     pub(super) fn lot(&self, ledger: &mut dyn Ledger, record: &MinerRecord, number: u32) -> Result<Option<u32>> {
         let roll = record.roll.get(ledger)?;
         if number >= roll.lots {
             return Ok(None);
         }
-        let (mut low, mut high) = (0, roll.runs);
-        while high.saturating_sub(low) > 1 {
-            let middle = low.midpoint(high);
-            if record.runs.at(ledger, &middle)?.get(ledger)?.start <= number { low = middle } else { high = middle }
-        }
-        let run = record.runs.at(ledger, &low)?.get(ledger)?;
+        let run = self.run(ledger, record, roll.runs, |run| run.start <= number)?;
         Ok(Some(run.lot.plus(number.minus(run.start)?)?))
     }
 

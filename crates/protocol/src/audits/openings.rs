@@ -38,8 +38,9 @@ pub(super) struct Asked {
 
 impl Audits {
     pub(super) fn open(&self, ledger: &mut dyn Ledger, call: IAudits::openCall) -> Result<IAudits::openReturn> {
-        let IAudits::openCall { round, sample, opening } = call;
         self.rules()?;
+        self.tally_lane(ledger, &call)?;
+        let IAudits::openCall { round, sample, opening } = call;
         let clock = self.storage.clock.get(ledger)?;
         require_stage(ledger, &clock, round, Stage::Open)?;
         let sampled = self.storage.sampled.get(ledger)?;
@@ -54,7 +55,6 @@ impl Audits {
         let shown = self.check(ledger, &asked, &commitment, &opening)?;
         let reward = self.reward(ledger, &sampled, &asked, &shown)?;
         self.storage.sampled.set(ledger, Sampled { opened: sampled.opened.plus(1)?, ..sampled })?;
-        self.tally_lane(ledger, opening.len())?;
         ledger.emit(&IAudits::Opened { round, miner: asked.miner, sample, reward })?;
         Ok(IAudits::openReturn {})
     }

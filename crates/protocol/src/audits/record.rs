@@ -5,7 +5,7 @@ use crate::{
     storage::{Bitmap, Mapping, Slot, U32Array},
 };
 use alloy_primitives::{Address, B256, U256};
-pub use types::layout::audits::{Clock, Sampled, Stage};
+pub use types::layout::audits::{Clock, Roll, Run, Sampled, Stage};
 use types::{abi::DECLARED_MAX, packed};
 
 packed! {
@@ -38,30 +38,6 @@ packed! {
     pub struct Queue {
         first: u64,
         end: u64,
-    }
-}
-
-packed! {
-    /// A miner's lots, numbered in the order of their pledges.
-    pub struct Roll {
-        lots: u32,
-        /// Not withdrawn.
-        live: u32,
-        /// How they came: consecutive lots of one pledge.
-        runs: u32,
-        /// Lots before the first change in `round`.
-        before: u32,
-        round: u64,
-    }
-}
-
-packed! {
-    /// Consecutive lots.
-    pub struct Run {
-        /// Number of the first one within the miner.
-        start: u32,
-        /// The first one.
-        lot: u32,
     }
 }
 
@@ -196,5 +172,7 @@ layout! {
         opened: Bitmap,
         challenge_count: Slot<u64>,
         challenges: Mapping<u64, ChallengeRecord>,
+        /// Beacon A of every round: what the idle units of lots come from that were pledged before it.
+        beacons: Mapping<u64, Slot<B256>>,
     }
 }

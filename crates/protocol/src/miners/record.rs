@@ -6,23 +6,8 @@ use crate::{
     storage::{ByteString, Slot},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
-pub use types::layout::miners::{Identity, Tally};
+pub use types::layout::miners::{Identity, Lot, Tally};
 use types::{bls::PUBLIC_KEY_BYTES, packed};
-
-packed! {
-    /// A lot; free while it has no volume and is not gone.
-    pub struct Lot {
-        miner: u32,
-        volume: u32,
-        seat: u16,
-        /// The free lot after this one.
-        next: u32,
-        /// It was a member once, and left.
-        gone: bool,
-        /// The audit round that it left during and still answers for.
-        held: u64,
-    }
-}
 
 packed! {
     /// Collateral of lots that left, until the round that held them is over.

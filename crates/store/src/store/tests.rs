@@ -117,6 +117,20 @@ async fn capacity_is_shared_with_what_is_being_written() {
 }
 
 #[tokio::test]
+async fn capacity_is_shared_with_what_is_elsewhere() {
+    let (store, _) = Store::open(roomy(), StoreConfig { capacity_bytes: 2 * FILE_BYTES }).unwrap();
+    store.set_elsewhere_bytes(FILE_BYTES);
+    assert_eq!(store.free_bytes(), Ok(FILE_BYTES));
+    store.stage(fragment(1)).await.unwrap();
+    let full = StageError::NoSpace { needed_bytes: FILE_BYTES, free_bytes: 0 };
+    assert_eq!(store.stage(fragment(2)).await, Err(full));
+    store.set_elsewhere_bytes(u64::MAX);
+    assert_eq!(store.free_bytes(), Ok(0));
+    store.set_elsewhere_bytes(0);
+    store.stage(fragment(2)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_full_disk_is_no_fatal_failure() {
     let disk = MemoryDisk::new(DISK_RESERVE_BYTES + FILE_BYTES);
     let (store, _) = Store::open(disk, CONFIG).unwrap();

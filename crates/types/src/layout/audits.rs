@@ -1,6 +1,6 @@
 //! Lay out the present round.
 
-use super::{Missing, Query, Words};
+use super::{Missing, Query, Words, entry, offset};
 use crate::{abi::AUDITS, packed};
 use alloy_primitives::{Address, B256, U256};
 
@@ -8,6 +8,12 @@ const CLOCK: U256 = U256::ZERO;
 const SAMPLED: U256 = U256::from_limbs([2, 0, 0, 0]);
 const BEACON_A: U256 = U256::from_limbs([3, 0, 0, 0]);
 const BEACON_B: U256 = U256::from_limbs([4, 0, 0, 0]);
+/// `mapping(uint32 miner => Miner)`, 9 slots each.
+const MINERS: U256 = U256::from_limbs([10, 0, 0, 0]);
+/// `mapping(uint64 round => bytes32)`.
+const BEACONS: U256 = U256::from_limbs([15, 0, 0, 0]);
+/// Place of a miner's runs in its record.
+const RUNS: u64 = 8;
 
 /// What a round is at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +79,102 @@ packed! {
         watch_first: u64,
         /// Miners watched.
         watched: u32,
+    }
+}
+
+packed! {
+    /// A miner's lots, numbered in the order of their pledges.
+    pub struct Roll {
+        /// Ever pledged.
+        lots: u32,
+        /// Not withdrawn.
+        live: u32,
+        /// How they came: consecutive lots of one pledge.
+        runs: u32,
+        /// Lots before the first change in `round`.
+        before: u32,
+        /// The last round with a change.
+        round: u64,
+    }
+}
+
+packed! {
+    /// Consecutive lots of one pledge.
+    pub struct Run {
+        /// Number of the first one within the miner.
+        start: u32,
+        /// The first one.
+        lot: u32,
+        /// The first round that opens after the pledge: its beacon A is what their idle units come from.
+        round: u64,
+    }
+}
+
+/// How many lots a miner has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RollQuery {
+    /// The miner.
+    pub miner: u32,
+}
+
+impl Query for RollQuery {
+    type Record = Roll;
+    const MODULE: Address = AUDITS;
+
+    fn slots(&self) -> Vec<U256> {
+        vec![entry(&self.miner, MINERS)]
+    }
+
+    fn read(&self, words: &Words) -> Result<Roll, Missing> {
+        words.one(AUDITS, entry(&self.miner, MINERS))
+    }
+}
+
+/// One of a miner's pledges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunQuery {
+    /// The miner.
+    pub miner: u32,
+    /// Which of its pledges, from 0 on.
+    pub index: u32,
+}
+
+impl RunQuery {
+    fn slot(&self) -> U256 {
+        entry(&self.index, offset(entry(&self.miner, MINERS), RUNS))
+    }
+}
+
+impl Query for RunQuery {
+    type Record = Run;
+    const MODULE: Address = AUDITS;
+
+    fn slots(&self) -> Vec<U256> {
+        vec![self.slot()]
+    }
+
+    fn read(&self, words: &Words) -> Result<Run, Missing> {
+        words.one(AUDITS, self.slot())
+    }
+}
+
+/// Beacon A of a round; zero before it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BeaconQuery {
+    /// The round.
+    pub round: u64,
+}
+
+impl Query for BeaconQuery {
+    type Record = B256;
+    const MODULE: Address = AUDITS;
+
+    fn slots(&self) -> Vec<U256> {
+        vec![entry(&self.round, BEACONS)]
+    }
+
+    fn read(&self, words: &Words) -> Result<B256, Missing> {
+        words.one(AUDITS, entry(&self.round, BEACONS))
     }
 }
 

@@ -9,6 +9,8 @@ use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
 
 /// `mapping(uint32 miner => Record)`, 8 slots each.
 pub const RECORDS: U256 = U256::from_limbs([2, 0, 0, 0]);
+/// `mapping(uint32 lot => Lot)`.
+pub const LOTS: U256 = U256::from_limbs([3, 0, 0, 0]);
 /// `mapping(address operator => uint32 miner)`.
 pub const BY_OPERATOR: U256 = U256::from_limbs([4, 0, 0, 0]);
 /// Longest encoded endpoint that the registry takes.
@@ -59,6 +61,41 @@ impl Tally {
     /// Free lots that are old enough to be drawn.
     pub fn ripe(&self) -> u32 {
         self.free.saturating_sub(self.young)
+    }
+}
+
+packed! {
+    /// A lot; free while it has no volume and is not gone.
+    pub struct Lot {
+        miner: u32,
+        volume: u32,
+        seat: u16,
+        /// The free lot after this one.
+        next: u32,
+        /// It was a member once, and left.
+        gone: bool,
+        /// The audit round that it left during and still answers for.
+        held: u64,
+    }
+}
+
+/// A lot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LotQuery {
+    /// Its number.
+    pub lot: u32,
+}
+
+impl Query for LotQuery {
+    type Record = Lot;
+    const MODULE: Address = MINERS;
+
+    fn slots(&self) -> Vec<U256> {
+        vec![entry(&self.lot, LOTS)]
+    }
+
+    fn read(&self, words: &Words) -> Result<Lot, Missing> {
+        words.one(MINERS, entry(&self.lot, LOTS))
     }
 }
 

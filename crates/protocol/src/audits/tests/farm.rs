@@ -1,6 +1,10 @@
 //! Run miners that really hold bytes, against the modules in memory.
 
-use crate::{audits::record::Clock, fixture::*, storage::Word};
+use crate::{
+    audits::record::{Clock, Storage},
+    fixture::*,
+    storage::{Layout, Word},
+};
 use alloy_primitives::{Address, B256, U256};
 use proofs::{
     chunk::{CHUNK_BYTES, Hash},
@@ -18,6 +22,7 @@ use types::{
 };
 
 pub const REST: u8 = 0;
+pub const AWAIT_A: u8 = 1;
 pub const COMMIT: u8 = 2;
 pub const OPEN: u8 = 4;
 
@@ -65,10 +70,15 @@ pub fn shape(spec: &StorageSpec) -> Shape {
     Shape {
         slot_bytes: spec.slot_bytes,
         lot_slots: spec.lot_slots,
-        unit_slots: audits.unit_slots,
+        unit_slots: spec.unit_slots,
         light_divisor: audits.light_divisor,
         deep_divisor: audits.deep_divisor,
     }
+}
+
+/// Where beacon A of a round is kept.
+pub fn beacon_slot(round: u64) -> U256 {
+    types::layout::entry(&round, Storage::at(U256::ZERO).beacons.position())
 }
 
 impl Farm {
@@ -89,6 +99,8 @@ impl Farm {
         net.world.storage.insert((AUDITS, U256::ZERO), clock.encode());
         net.add_miners(miners, lots);
         let mut farm = Self { net, fragments: BTreeMap::new(), duties: BTreeMap::new() };
+        // Its beacon is not read by anything here: the lots hold other bytes than real units.
+        farm.net.world.storage.insert((AUDITS, beacon_slot(1)), U256::from(1));
         for miner in 1..=miners {
             farm.plot(miner, (miner - 1) * lots + 1, lots);
         }

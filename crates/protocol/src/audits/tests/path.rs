@@ -1,7 +1,5 @@
 use super::farm::*;
-use crate::audits::{LaneCall, is_commitment, lane_call};
-use alloy_primitives::{B256, U256};
-use alloy_sol_types::SolCall;
+use alloy_primitives::U256;
 use types::{
     abi::{AUDITS, IAudits, MINERS},
     layout::{
@@ -74,21 +72,4 @@ fn what_is_earned_is_paid_after_it_vested() {
     assert_eq!(farm.net.call(operator, AUDITS, &IAudits::claimCall {}), vesting);
     assert_eq!(farm.net.world.balance(operator), funds + vesting);
     assert_eq!(farm.net.call(operator, AUDITS, &IAudits::claimCall {}), U256::ZERO);
-}
-
-#[test]
-fn the_lane_is_for_commitments_openings_and_answers() {
-    let commit = IAudits::commitCall { round: 1, root: B256::ZERO, lost: vec![3; 8] }.abi_encode();
-    let open = IAudits::openCall { round: 1, sample: 2, opening: vec![0; 4_096].into() }.abi_encode();
-    let answer = IAudits::answerCall { challenge: 1, content: vec![0; 4_096].into() }.abi_encode();
-    let lane = |input: &[u8]| lane_call(Some(AUDITS), input);
-    assert_eq!(
-        [lane(&commit), lane(&open), lane(&answer)].map(Option::unwrap),
-        [LaneCall::Commit, LaneCall::Open, LaneCall::Answer]
-    );
-    assert!(is_commitment(Some(AUDITS), &commit) && !is_commitment(Some(AUDITS), &open));
-    assert!(!is_commitment(Some(MINERS), &commit) && !is_commitment(None, &commit));
-    assert_eq!(lane(&IAudits::claimCall {}.abi_encode()), None);
-    assert_eq!(lane(&[commit, vec![0; 4_500]].concat()), None);
-    assert_eq!(lane(&[1, 2, 3]), None);
 }

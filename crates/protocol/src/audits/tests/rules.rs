@@ -400,7 +400,6 @@ fn lots_count_from_the_round_after_their_pledge() {
     farm.open_round();
     let lots = farm.standing(1).lots;
     farm.net.pledge(1, 3);
-    farm.plot(1, 19, 3);
     assert_eq!(farm.standing(1).lots, lots);
     farm.commit_all(1..=9);
     farm.until(OPEN);
@@ -409,7 +408,47 @@ fn lots_count_from_the_round_after_their_pledge() {
     farm.play(1..=9);
     assert_eq!(farm.standing(1).lots, lots + 3);
     assert_eq!(farm.net.view(AUDITS, &IAudits::lotOfCall { miner: 1, number: lots + 2 }), 21);
+    farm.plot(1, 19, 3);
+    farm.play(1..=9);
+    assert!(!farm.net.view(AUDITS, &IAudits::dutyCall { lot: 21 }).idleRoot.is_zero());
     assert!(farm.faults().is_empty());
+}
+
+/// What comes from a beacon that is known at the pledge could be plotted once, and pledged by whoever pleases.
+#[test]
+fn idle_units_come_from_the_first_beacon_that_nobody_knew_at_the_pledge() {
+    let mut farm = stocked();
+    let beacon_of = |farm: &mut Farm, lot| {
+        let IAudits::lotBeaconReturn { round, beacon } = farm.net.view(AUDITS, &IAudits::lotBeaconCall { lot });
+        (round, beacon)
+    };
+    let plot = |lot| IAudits::plotCall { firstLot: lot, idleRoots: vec![B256::repeat_byte(1)] };
+    farm.open_round();
+    let first = farm.round().beaconA;
+    assert_eq!((beacon_of(&mut farm, 1), beacon_of(&mut farm, 18)), ((1, first), (1, first)));
+    // Pledged while beacon A of this round is known, in every stage that there is.
+    for (lot, stage) in [(19, COMMIT), (20, OPEN), (21, REST), (22, AWAIT_A)] {
+        farm.until(stage);
+        farm.net.pledge(1 + lot % 2, 1);
+        assert_eq!(beacon_of(&mut farm, lot), (2, B256::ZERO));
+        let operator = farm.operator(1 + lot % 2);
+        let pending: IAudits::BeaconPending = refusal(farm.net.try_call(operator, AUDITS, &plot(lot)));
+        assert_eq!(pending.lot, lot);
+    }
+    farm.open_round();
+    let second = farm.round().beaconA;
+    assert_ne!(first, second);
+    farm.net.pledge(1, 2);
+    for lot in 19..=22 {
+        assert_eq!(beacon_of(&mut farm, lot), (2, second));
+        let operator = farm.operator(1 + lot % 2);
+        farm.net.call(operator, AUDITS, &plot(lot));
+    }
+    assert_eq!((beacon_of(&mut farm, 1), beacon_of(&mut farm, 24)), ((1, first), (3, B256::ZERO)));
+    // It stays, whatever comes later, and what is no lot has none.
+    farm.open_round();
+    assert_eq!((beacon_of(&mut farm, 18), beacon_of(&mut farm, 22)), ((1, first), (2, second)));
+    let _: IMiners::UnknownLot = refusal(farm.net.try_call(ALICE, AUDITS, &IAudits::lotBeaconCall { lot: 25 }));
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn synthetic(miners: u32, samples: u32, habit: Habit) -> Net {
             let standing = Standing { booked: 1, committed: 1, ..Standing::default() };
             slots.push((AUDITS, record + U256::from(1), standing.encode()));
         }
-        slots.push((AUDITS, entry(record + U256::from(8), 0), Run { start: 0, lot: miner }.encode()));
+        slots.push((AUDITS, entry(record + U256::from(8), 0), Run { start: 0, lot: miner, round: 0 }.encode()));
         let known = entry(U256::from(2), miner);
         let operator = Address::from_word(keccak256(miner.to_be_bytes()));
         slots.push((MINERS, known, U256::from_be_slice(operator.as_slice())));
