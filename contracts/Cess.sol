@@ -349,7 +349,7 @@ interface IVolumes {
     function leave(uint32 volume, uint16 seat) external;
     /// Asks for a successor; the caller keeps seat and duties until the successor has the whole column.
     function handOver(uint32 volume, uint16 seat) external;
-    /// Takes a lost seat back, before a replacement is being drawn.
+    /// Takes a lost seat back, before a replacement is being drawn; who was silent, after a commitment.
     function rejoin(uint32 volume, uint16 seat) external;
     /// Says that the caller, replacement or successor, holds the first `watermark` bytes of the column. It owes them, to
     /// audits from the next round on; with all of them its rebuild is done.

@@ -1,10 +1,11 @@
-//! Build, test and measure the project: `cargo xtask up | test | lint | bench | soak`.
+//! Build, test and measure the project: `cargo xtask up | test | lint | bench | sim | soak`.
 
 mod bench;
 mod lint;
 mod machine;
 mod network;
 mod run;
+mod sim;
 mod soak;
 mod test;
 mod up;
@@ -23,8 +24,12 @@ Commands:
   lint    Check format and lints.
   bench   Measure, and write docs/benchmarks.md.
           ARGS: --quick for a first impression (the page stays as it is)
-  soak    Store and read large files for hours while processes are killed.
-          ARGS: --hours H (default 2), --size GIB (default 10), --data DIR
+  sim     Live through hours of a whole network in minutes, from one seed.
+          ARGS: --seed S (default 1), --scenario X (default churn), --hours H (default 1);
+          or --seeds N: all scenarios, each with seeds 1 to N
+  soak    Live through all scenarios of the simulator with many seeds, then store and read large files for hours
+          while processes are killed.
+          ARGS: --hours H (default 2), --size GIB (default 10), --data DIR, --seeds N (default 20)
 ";
 
 fn main() -> ExitCode {
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         "test" => refuse_arguments(&rest).and_then(|()| test::run()),
         "lint" => refuse_arguments(&rest).and_then(|()| lint::run()),
         "bench" => bench::run(&rest),
+        "sim" => sim::run(&rest),
         "soak" => soak::run(&rest),
         "" | "help" | "-h" | "--help" => {
             eprint!("{HELP}");

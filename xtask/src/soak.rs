@@ -1,8 +1,8 @@
-//! Store and read large files for hours while processes are killed.
+//! Live through the simulator's scenarios, then store and read large files for hours while processes are killed.
 
 mod losses;
 
-use crate::{network::Devnet, run};
+use crate::{network::Devnet, run, sim};
 use std::{
     fs::File,
     io::{BufReader, BufWriter, Read, Write},
@@ -19,11 +19,14 @@ struct Options {
     hours: f64,
     size_bytes: u64,
     dir: PathBuf,
+    /// With so many seeds each scenario of the simulator is lived through first.
+    seeds: u64,
 }
 
 /// Runs rounds until the time is up; the first difference or failure ends it.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let options = parse(arguments)?;
+    sim::all(options.seeds)?;
     let cess = run::build_cess()?;
     let deadline = Instant::now() + Duration::from_secs_f64(options.hours * 3600.0);
     let devnet = Devnet::start_in(&cess, &options.dir.join("net"), &[])?;
@@ -178,7 +181,7 @@ pub fn compare(path: &Path, size: u64, seed: u64) -> Result<(), String> {
 }
 
 fn parse(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { hours: 2.0, size_bytes: 10 << 30, dir: run::release_dir().join("soak") };
+    let mut options = Options { hours: 2.0, size_bytes: 10 << 30, dir: run::release_dir().join("soak"), seeds: 20 };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
@@ -186,6 +189,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         match word.as_str() {
             "--hours" => options.hours = number()?,
             "--size" => options.size_bytes = (number()? * f64::from(1 << 30)) as u64,
+            "--seeds" => options.seeds = number()? as u64,
             "--data" => options.dir = PathBuf::from(value),
             _ => return Err(format!("there is no option {word}: see `cargo xtask help`")),
         }

@@ -2,11 +2,8 @@
 
 use crate::chain::{ChainApi, ChainError, Network, OpenVolume};
 use parking_lot::Mutex;
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// Volumes that are remembered.
 const VOLUMES_MAX: usize = 4096;

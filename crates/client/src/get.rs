@@ -222,7 +222,7 @@ impl Run {
     /// The plaintext that is wanted.
     async fn read(self, fetcher: Arc<Fetcher>) -> Result<BytesMut, GetError> {
         let sealed = fetcher.read(self.extent.segment, self.range.clone()).await?;
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = offload::run(move || {
             let buffer = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
             self.open(buffer)
         });

@@ -296,7 +296,7 @@ async fn is_unchanged(
         checks.push((range, record.plaintext));
     }
     let (path, key) = (path.to_owned(), *key.as_bytes());
-    let checked = tokio::task::spawn_blocking(move || {
+    let checked = offload::run(move || {
         let mut file = std::fs::File::open(path)?;
         for (range, expected) in checks {
             let mut hasher = blake3::Hasher::new_keyed(&key);

@@ -2,10 +2,8 @@
 
 use alloy_primitives::B256;
 use parking_lot::Mutex;
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Duration};
+use tokio::time::Instant;
 
 /// How long a peer that did not answer is passed over; doubles with every further time.
 const REST: Duration = Duration::from_secs(5);

@@ -160,7 +160,7 @@ impl Client {
         options: PutOptions,
     ) -> Result<PutReport, PutError> {
         let walked = folder.to_owned();
-        let files = tokio::task::spawn_blocking(move || files_below(&walked)).await.expect("walking does not panic");
+        let files = offload::run(move || files_below(&walked)).await.expect("walking does not panic");
         let files = files.map_err(PutError::Source)?;
         // A journal is of one file.
         let mut put = Put::start(self, bucket, PutOptions { resume_folder: None, ..options }).await?;
@@ -272,7 +272,7 @@ impl<'a> Put<'a> {
             return Ok(None);
         }
         let upload = Upload::new(self.bucket.id, key, size, self.session.profile, storage.slot_bytes);
-        let opened = tokio::task::spawn_blocking(move || Journal::open(&folder, &upload)).await;
+        let opened = offload::run(move || Journal::open(&folder, &upload)).await;
         let (journal, recorded) = opened.expect("reading a journal does not panic")?;
         let staged = recorded.parts.values().flat_map(|part| part.segments.values().filter_map(|one| one.staged));
         let all: Vec<SegmentRef> = staged.chain(recorded.void.iter().copied()).collect();

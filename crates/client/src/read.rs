@@ -13,11 +13,8 @@ use bytes::{Bytes, BytesMut};
 use erasure::Code;
 use futures::{StreamExt, stream::FuturesUnordered};
 use gather::{Gather, Step};
-use std::{
-    ops::Range,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{ops::Range, sync::Arc, time::Duration};
+use tokio::time::Instant;
 use transport::{Fetch, FetchError, Transport};
 use types::{Profile, SegmentId};
 
@@ -181,7 +178,7 @@ impl Fetcher {
 /// Joins the fragments, computing those that nobody sent.
 async fn assemble(gather: &mut Gather, profile: Profile, range: Range<u64>) -> Bytes {
     if let Some(work) = gather.missing_work() {
-        let rebuilt = tokio::task::spawn_blocking(move || work.run(&code(profile))).await;
+        let rebuilt = offload::run(move || work.run(&code(profile))).await;
         gather.rebuilt(rebuilt.expect("rebuilding does not panic"));
     }
     let mut pieces = gather.wanted();

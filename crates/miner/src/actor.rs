@@ -268,6 +268,8 @@ async fn audit(auditor: Option<Auditor>, mut progress: watch::Receiver<Progress>
 async fn repair(mut repairer: Repairer, mut progress: watch::Receiver<Progress>) {
     let mut told = Told::default();
     while progress.changed().await.is_ok() {
+        // Rounds come first.
+        tokio::task::yield_now().await;
         told.tell("not everything is repaired yet", repairer.step().await);
     }
 }

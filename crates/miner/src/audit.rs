@@ -50,7 +50,7 @@ pub(crate) enum AuditError {
     #[error(transparent)]
     Send(#[from] SendError),
     #[error(transparent)]
-    Holding(#[from] HoldingError),
+    Holding(HoldingError),
     /// The volume's log has not been followed far enough.
     #[error("the log of volume {0} is behind")]
     Behind(u32),
@@ -59,6 +59,16 @@ pub(crate) enum AuditError {
     Changed(u64),
     #[error("the work was interrupted")]
     Interrupted,
+}
+
+impl From<HoldingError> for AuditError {
+    fn from(error: HoldingError) -> Self {
+        match error {
+            // Nothing is wrong with the bytes: the question is put again.
+            HoldingError::Chain(error) => Self::Chain(error),
+            other => Self::Holding(other),
+        }
+    }
 }
 
 /// Answers rounds for one miner.
@@ -203,7 +213,9 @@ impl Auditor {
         let round = answer.number;
         let (shown, asked) = (answer.clone(), sample.clone());
         let opening = blocking(move || answer.open(&sample)).await?.inspect_err(|error| {
-            tracing::error!(round, sample = number, %error, "a sample cannot be opened: it will cost a fine");
+            if matches!(error, AuditError::Holding(_)) {
+                tracing::error!(round, sample = number, %error, "a sample cannot be opened: it will cost a fine");
+            }
         })?;
         let Some(opening) = opening else { return Ok(()) };
         let call = IAudits::openCall { round, sample: number, opening: opening.into() };
@@ -360,7 +372,7 @@ impl Answer {
 
 /// Runs what may block where it may.
 async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, AuditError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| AuditError::Interrupted)
+    offload::run(work).await.map_err(|_| AuditError::Interrupted)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::{
     notes,
-    service::keep_found,
+    service::keep_late,
     staging::{Account, NOBODY},
     state::{Event, Held, State, VolumeLog},
 };
@@ -248,7 +248,7 @@ impl Follower {
         for (key, index) in missed {
             // It may have come to the disk after the look and before it was booked as missing.
             if self.store.record(key).await?.is_some() {
-                keep_found(&self.store, &self.state, key, index).await?;
+                keep_late(&self.store, &self.state, key).await?;
             } else {
                 tracing::warn!(volume = key.volume, index, segment = %key.segment, "a committed fragment is not here");
             }
@@ -273,27 +273,38 @@ impl Follower {
 
     /// Compares logs with the chain's; one that differs is read anew.
     async fn check_logs(&mut self) -> Result<(), FollowError> {
-        for volume in std::mem::take(&mut self.unchecked) {
-            let stripe_count = self.state.lock().volumes.get(&volume).map_or(0, VolumeLog::stripe_count);
-            let query = LogQuery { volume, stripe_count };
-            let (Stamp { height: read_at_height, .. }, records) = Network(&*self.chain).query_many(&[query]).await?;
-            let record = records[0];
-            let is_good = {
-                let mut state = self.state.lock();
-                let is_behind = state.height < read_at_height;
-                let Some(log) = state.volumes.get_mut(&volume) else { continue };
-                if is_behind && !log.is_broken && log.stripe_count() < record.stripe_count {
-                    self.unchecked.insert(volume);
-                    continue;
-                }
-                let is_same = log.stripe_count() == record.stripe_count && log.frontier.root() == record.root;
-                log.is_broken = log.is_broken || !is_same;
-                !log.is_broken
-            };
-            if !is_good {
-                tracing::warn!(volume, "the log differs from the chain's: reading it anew");
-                self.resync(volume).await?;
+        let mut left = std::mem::take(&mut self.unchecked);
+        while let Some(volume) = left.pop_first() {
+            if let Err(error) = self.check_log(volume).await {
+                // A log that is behind costs a round: it is looked at again with the next block.
+                self.unchecked.insert(volume);
+                self.unchecked.extend(left);
+                return Err(error);
             }
+        }
+        Ok(())
+    }
+
+    async fn check_log(&mut self, volume: u32) -> Result<(), FollowError> {
+        let stripe_count = self.state.lock().volumes.get(&volume).map_or(0, VolumeLog::stripe_count);
+        let query = LogQuery { volume, stripe_count };
+        let (Stamp { height: read_at_height, .. }, records) = Network(&*self.chain).query_many(&[query]).await?;
+        let record = records[0];
+        let is_good = {
+            let mut state = self.state.lock();
+            let is_behind = state.height < read_at_height;
+            let Some(log) = state.volumes.get_mut(&volume) else { return Ok(()) };
+            if is_behind && !log.is_broken && log.stripe_count() < record.stripe_count {
+                self.unchecked.insert(volume);
+                return Ok(());
+            }
+            let is_same = log.stripe_count() == record.stripe_count && log.frontier.root() == record.root;
+            log.is_broken = log.is_broken || !is_same;
+            !log.is_broken
+        };
+        if !is_good {
+            tracing::warn!(volume, "the log differs from the chain's: reading it anew");
+            self.resync(volume).await?;
         }
         Ok(())
     }
@@ -373,5 +384,6 @@ fn read_stripe_event(entry: &LogEntry) -> Result<Event, ChainError> {
         return Ok(Event::Released { volume, index, segment });
     }
     let appended = Appended::decode_log(&entry.log).map_err(invalid)?.data;
-    Ok(Event::Appended { volume: appended.volume, index: appended.index, leaf: (&appended).into() })
+    let leaf = (&appended).into();
+    Ok(Event::Appended { volume: appended.volume, index: appended.index, leaf, unsigned: appended.missing })
 }

@@ -146,8 +146,12 @@ impl Repairer {
         }
         match (record.state, record.reason) {
             (LOST, SILENT) => {
-                tracing::warn!(volume, seat, "the seat was lost by silence: taking it back");
-                self.sender.call(VOLUMES, U256::ZERO, &IVolumes::rejoinCall { volume, seat }).await?;
+                match self.sender.call(VOLUMES, U256::ZERO, &IVolumes::rejoinCall { volume, seat }).await {
+                    // Not before it has committed to a round again.
+                    Err(error) if error.is_revert::<IVolumes::NoReturn>() => {}
+                    Err(error) => return Err(error.into()),
+                    Ok(_) => tracing::warn!(volume, seat, "the seat was lost by silence: taken back"),
+                }
             }
             // Somebody else is drawn.
             (LOST, _) => {}
@@ -171,7 +175,7 @@ impl Repairer {
         if missing.is_empty() {
             return self.report(chair, None).await;
         }
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         let members = Network(&*self.chain).volume_with_members(volume).await?;
         let (total, mut done) = (missing.len(), 0);
         for part in missing.chunks(STRIPES_PER_REPORT) {
@@ -343,7 +347,16 @@ impl Repairer {
             let record = network.volume(volume).await?;
             let calls: Vec<_> = record.miners.iter().map(|&miner| IAudits::standingCall { miner }).collect();
             let standings = network.read_many(AUDITS, &calls).await?;
-            let is_silent = |at: &usize| standings[*at].missedRounds >= audits.silent_rounds;
+            // Rounds are booked when a sample asks for something. Who owes nothing yet is asked for nothing, and gone all
+            // the same.
+            let is_silent = |at: &usize| {
+                let standing = &standings[*at];
+                let unbooked = match standing.lots {
+                    0 => 0,
+                    _ => round.number.saturating_sub(standing.booked.max(standing.committed)),
+                };
+                unbooked.saturating_add(standing.missedRounds.into()) >= u64::from(audits.silent_rounds)
+            };
             // One member speaks for all: the first that is not silent itself.
             if (0..standings.len()).find(|at| !is_silent(at)) != Some(usize::from(seat)) {
                 continue;
@@ -353,7 +366,11 @@ impl Repairer {
                 if !matches!(state, LOST | REBUILDING) {
                     tracing::warn!(volume, seat = at, miner = record.miners[at], "silent for too long: declared lost");
                     let call = IAudits::reportSilentCall { lot: record.lots[at] };
-                    self.sender.call(AUDITS, U256::ZERO, &call).await?;
+                    match self.sender.call(AUDITS, U256::ZERO, &call).await {
+                        // Somebody else was faster, or it is back.
+                        Err(error) if error.is_revert::<IAudits::NotSilent>() => {}
+                        told => drop(told?),
+                    }
                 }
             }
         }

@@ -104,7 +104,11 @@ impl Follower {
                 let key = FragmentKey { segment: leaf.segment, volume };
                 match self.store.record(key).await?.map(|record| record.state) {
                     Some(FragmentState::Kept) => {}
-                    Some(FragmentState::Staged) => kept.push(key),
+                    // Whether it was signed for is found out by repair.
+                    Some(FragmentState::Staged) => {
+                        kept.push(key);
+                        missing.push((key, index));
+                    }
                     None => missing.push((key, index)),
                 }
             }

@@ -312,15 +312,23 @@ async fn write(store: &Store, state: &Mutex<State>, fragment: NewFragment) -> Re
             StageError::Store(error) => Err(store_refusal(error)),
         };
     }
-    let missed = {
+    let is_missed = {
         let mut state = state.lock();
         state.staging.settle(&key);
-        state.missed(&key)
+        state.missed(&key).is_some()
     };
     // Its segment was committed while it was on its way.
-    if let Some(index) = missed {
-        keep_found(store, state, key, index).await.map_err(store_refusal)?;
+    if is_missed {
+        keep_late(store, state, key).await.map_err(store_refusal)?;
     }
+    Ok(())
+}
+
+/// Keeps a fragment that came after its stripe was committed. It stays booked as missing: who had not signed owes nothing
+/// before repair has healed it.
+pub(crate) async fn keep_late(store: &Store, state: &Mutex<State>, key: FragmentKey) -> Result<(), store::StoreError> {
+    store.update(vec![Change::Keep(key)]).await?;
+    state.lock().staging.remove(&key);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use crate::{
     notes,
     staging::{NOBODY, Staging},
 };
+use alloy_primitives::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use store::{Change, FragmentKey};
 use types::{Profile, SegmentId, StripeLeaf, merkle::Frontier};
@@ -37,7 +38,13 @@ pub(crate) enum Event {
     /// This miner became a member, of a new volume or in the place of another.
     Formed { volume: u32, seat: u16, profile: Profile },
     /// A stripe was appended.
-    Appended { volume: u32, index: u32, leaf: StripeLeaf },
+    Appended {
+        volume: u32,
+        index: u32,
+        leaf: StripeLeaf,
+        /// Bit j (least significant first) set: the member in seat j did not sign, and owes nothing of it.
+        unsigned: Bytes,
+    },
     /// A stripe was released.
     Released { volume: u32, index: u32, segment: SegmentId },
 }
@@ -65,7 +72,7 @@ pub(crate) struct Held {
 impl Step {
     /// The stripes whose fragments are not here, and their places.
     pub(crate) fn missing_keys(&self) -> Vec<(FragmentKey, u32)> {
-        self.missing.clone()
+        self.missing.iter().filter(|(key, _)| !self.kept.contains(key)).copied().collect()
     }
 }
 
@@ -93,7 +100,8 @@ pub(crate) struct State {
     pub(crate) moves: u64,
     /// Whether rounds may still ask for what was released: such fragments go between rounds only.
     pub(crate) is_audited: bool,
-    /// Stripes in the log whose fragment is not here, by position. Repair begins here.
+    /// Stripes in the log whose fragment is not here, or is here but is not owed before it is healed, by position. Repair
+    /// begins here.
     pub(crate) missing: HashMap<FragmentKey, u32>,
 }
 
@@ -109,7 +117,9 @@ impl State {
         for event in events {
             match event {
                 Event::Formed { volume, seat, profile } => self.formed(&mut step, *volume, *seat, *profile),
-                Event::Appended { volume, index, leaf } => self.appended(&mut step, *volume, *index, leaf),
+                Event::Appended { volume, index, leaf, unsigned } => {
+                    self.appended(&mut step, *volume, *index, leaf, unsigned);
+                }
                 Event::Released { volume, index, segment } => {
                     let key = FragmentKey { segment: *segment, volume: *volume };
                     self.released(&mut step, key, *index, held.get(&key));
@@ -135,7 +145,7 @@ impl State {
         step.volumes.get_mut(&volume)
     }
 
-    fn appended(&self, step: &mut Step, volume: u32, index: u32, leaf: &StripeLeaf) {
+    fn appended(&self, step: &mut Step, volume: u32, index: u32, leaf: &StripeLeaf, unsigned: &[u8]) {
         let Some(log) = self.log(step, volume) else { return };
         if log.is_broken || index < log.stripe_count() {
             // Known, or to be found out about in another way.
@@ -145,14 +155,20 @@ impl State {
             log.is_broken = true;
             return;
         }
+        let bits = unsigned.get(usize::from(log.seat / 8)).copied().unwrap_or_default();
+        let is_unsigned = bits >> (log.seat % 8) & 1 == 1;
         step.changes.push(notes::put_leaf(volume, index, leaf));
         let key = FragmentKey { segment: leaf.segment, volume };
         let was_returned = step.returned.iter().any(|(returned, _)| *returned == key);
-        if was_returned || self.staging.is_staged(&key) && !step.removed.contains(&key) {
+        let is_here = was_returned || self.staging.is_staged(&key) && !step.removed.contains(&key);
+        if is_here {
             step.returned.retain(|(returned, _)| *returned != key);
             step.changes.push(Change::Keep(key));
             step.kept.push(key);
-        } else {
+        }
+        // A receipt that came too late is no receipt: the seat owes nothing of it, and rounds want zeros, until repair has
+        // told the chain that it is here.
+        if is_unsigned || !is_here {
             step.changes.push(notes::put_missing(volume, index, leaf.segment));
             step.missing.push((key, index));
         }
@@ -167,7 +183,6 @@ impl State {
             step.missing.retain(|missing| !is_missing(missing));
             step.no_longer_missing.push(key);
             step.changes.push(notes::remove_missing(key.volume, index));
-            return;
         }
         match held {
             // A round may ask for it still. Or another receipt for the same fragment is about: a commit with it would

@@ -54,16 +54,22 @@ impl World {
 
     /// Calls a module as the EVM would: the value moves first, and a failure undoes everything.
     pub fn call(&mut self, modules: &Modules, request: &Request, input: &[u8]) -> Response {
-        let mut run =
-            Run { world: self, modules, gas: request.gas, fault: None, undo: Vec::new(), warm: BTreeSet::new() };
+        let mut run = Run::new(self, modules, request.gas);
         let result = run.enter(request, input);
         let result = run.fault.map_or(result, |fault| Err(fault.into()));
         if result.is_err() {
             run.revert(0);
         }
-        let gas_used =
-            if matches!(result, Err(Error::Fault(_))) { request.gas } else { request.gas.saturating_sub(run.gas) };
-        Response { result, gas_used }
+        run.response(request, result)
+    }
+
+    /// Calls a module and undoes everything.
+    pub fn try_call(&mut self, modules: &Modules, request: &Request, input: &[u8]) -> Response {
+        let mut run = Run::new(self, modules, request.gas);
+        let result = run.enter(request, input);
+        let result = run.fault.map_or(result, |fault| Err(fault.into()));
+        run.revert(0);
+        run.response(request, result)
     }
 }
 
@@ -93,7 +99,17 @@ struct MemoryLedger<'r, 'a> {
     is_static: bool,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(world: &'a mut World, modules: &'a Modules, gas: u64) -> Self {
+        Run { world, modules, gas, fault: None, undo: Vec::new(), warm: BTreeSet::new() }
+    }
+
+    fn response(&self, request: &Request, result: Result<Bytes>) -> Response {
+        let gas_used =
+            if matches!(result, Err(Error::Fault(_))) { request.gas } else { request.gas.saturating_sub(self.gas) };
+        Response { result, gas_used }
+    }
+
     fn enter(&mut self, request: &Request, input: &[u8]) -> Result<Bytes> {
         let modules = self.modules;
         let module = modules.get(&request.to).ok_or_else(|| Error::Revert(Bytes::new()))?;

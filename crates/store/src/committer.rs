@@ -51,13 +51,13 @@ impl Committer {
             Ok(()) => true,
             Err(std::sync::mpsc::TrySendError::Disconnected(_)) => false,
             Err(std::sync::mpsc::TrySendError::Full(request)) => {
-                tokio::task::spawn_blocking(move || sender.send(request).is_ok()).await.unwrap_or(false)
+                offload::run(move || sender.send(request).is_ok()).await.unwrap_or(false)
             }
         };
         if !sent {
             return Err(StoreError::Stopped);
         }
-        answer.await.unwrap_or(Err(StoreError::Stopped))
+        offload::answer(answer).await.unwrap_or(Err(StoreError::Stopped))
     }
 }
 

@@ -381,7 +381,7 @@ impl Store {
 
 /// Runs what may block where it may.
 async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, StoreError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)
+    offload::run(work).await.map_err(|_| StoreError::Stopped)
 }
 
 /// A fragment that is being written: its space and its key are taken until this is dropped.

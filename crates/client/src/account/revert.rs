@@ -120,6 +120,9 @@ fn volumes(error: Volumes) -> String {
         Volumes::SeatBusy(SeatBusy { volume, seat, state }) => {
             format!("seat {seat} of volume {volume} is in phase {state}, which does not allow this")
         }
+        Volumes::NoReturn(NoReturn { volume, seat, reason: 1 }) => {
+            format!("seat {seat} of volume {volume} was lost by silence: commit to a round first")
+        }
         Volumes::NoReturn(NoReturn { volume, seat, .. }) => {
             format!("seat {seat} of volume {volume} is lost for good: a replacement is drawn")
         }

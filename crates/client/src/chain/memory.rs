@@ -1,7 +1,8 @@
 //! Run the protocol's modules in this process in place of a chain: for tests and simulation.
 //!
-//! Every transaction makes a block at once; while nothing is sent, somebody who waits makes one each heartbeat. There
-//! are no fees, no contracts and no proofs: it is its own authority.
+//! Every transaction makes a block at once; while nothing is sent, somebody who waits makes one each heartbeat. A
+//! [paced](MemoryChain::paced) chain makes blocks when it is told, of what was sent meanwhile. There are no fees, no
+//! contracts and no proofs: it is its own authority.
 
 use super::{AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, Proved, TransactionReceipt};
 use alloy_consensus::Transaction as _;
@@ -18,7 +19,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use types::{
     Beacon, ChainSpec, Transaction,
     abi::MODULES,
@@ -32,14 +33,26 @@ const INTRINSIC_GAS: u64 = 21_000;
 const GAS_MAX: u64 = crate::account::TRANSACTION_GAS_MAX;
 /// What a call may use that is no transaction.
 const CALL_GAS: u64 = 1 << 32;
+/// Longer than anybody waits for a block that somebody else makes.
+const FOREVER: Duration = Duration::from_secs(1 << 30);
 
 /// A chain in memory.
 pub struct MemoryChain {
     spec: Arc<ChainSpec>,
     modules: Modules,
     state: Mutex<State>,
-    head: watch::Sender<Head>,
+    head: Mutex<Head>,
+    /// Wakes in the order in which they began to wait, unlike a watch.
+    advanced: Notify,
     heartbeat: Duration,
+    paced: Option<Paced>,
+}
+
+/// Of a chain whose blocks are made when it is told.
+struct Paced {
+    /// What beacons are made of.
+    seed: B256,
+    pool: Mutex<Vec<Transaction>>,
 }
 
 struct State {
@@ -60,9 +73,10 @@ impl MemoryChain {
         }
         let modules = modules(&spec.storage);
         let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts: HashMap::new() };
-        let (head, _) = watch::channel(Head::default());
-        let chain = Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, heartbeat };
-        chain.make_block(&[]);
+        let (head, advanced) = (Mutex::default(), Notify::new());
+        let chain =
+            Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, advanced, heartbeat, paced: None };
+        chain.make_block(&[], 0);
         chain
     }
 
@@ -89,28 +103,46 @@ impl MemoryChain {
         Self::new(spec, heartbeat)
     }
 
+    /// Makes blocks only in [`tick`](Self::tick) from now on, with beacons that follow from `seed`.
+    pub fn paced(mut self, seed: B256) -> Self {
+        self.paced = Some(Paced { seed, pool: Mutex::default() });
+        self
+    }
+
+    /// Makes a block of what was sent since the last one, at this time or just after the last one.
+    pub fn tick(&self, timestamp_ms: u64) {
+        let sent = self.paced.as_ref().map(|paced| std::mem::take(&mut *paced.pool.lock())).unwrap_or_default();
+        self.make_block(&sent, timestamp_ms);
+    }
+
+    /// All wei that there are.
+    pub fn supply(&self) -> U256 {
+        self.state.lock().world.balances.values().copied().sum()
+    }
+
     /// Makes an empty block.
     pub fn advance(&self) {
-        self.make_block(&[]);
+        self.make_block(&[], 0);
     }
 
     /// Lets time pass between two blocks.
     pub fn skip(&self, time: Duration) {
         self.state.lock().world.block.timestamp_ms += time.as_millis() as u64;
-        self.make_block(&[]);
+        self.make_block(&[], 0);
     }
 
-    fn make_block(&self, transactions: &[Transaction]) {
+    fn make_block(&self, transactions: &[Transaction], timestamp_ms: u64) {
         let mut state = self.state.lock();
         let state = &mut *state;
         let target = self.target(&state.world);
         let block = &mut state.world.block;
         block.height += 1;
         block.view += 1;
-        block.timestamp_ms += self.spec.block_interval_min_ms;
+        block.timestamp_ms = timestamp_ms.max(block.timestamp_ms + self.spec.block_interval_min_ms);
         let hash = keccak256(block.height.to_be_bytes());
         let beacon = target.filter(|(_, view)| *view < block.view).map(|(epoch, view)| {
-            let seed = keccak256(view.to_be_bytes());
+            let seed = self.paced.as_ref().map(|paced| paced.seed);
+            let seed = keccak256([seed.as_ref().map_or(&[][..], |seed| &seed[..]), &view.to_be_bytes()].concat());
             Beacon { epoch, view, seed: [seed.as_slice(), &seed[..16]].concat().into() }
         });
         let head = Head {
@@ -126,7 +158,8 @@ impl MemoryChain {
         for transaction in transactions {
             self.execute(state, &head, transaction);
         }
-        self.head.send_replace(head);
+        *self.head.lock() = head;
+        self.advanced.notify_waiters();
     }
 
     fn execute(&self, state: &mut State, head: &Head, transaction: &Transaction) {
@@ -153,6 +186,12 @@ impl MemoryChain {
             logs,
         };
         state.receipts.insert(transaction.hash(), receipt);
+    }
+
+    /// Transactions of an account that wait for a block.
+    fn waiting(&self, sender: Address) -> u64 {
+        let Some(paced) = &self.paced else { return 0 };
+        paced.pool.lock().iter().filter(|transaction| transaction.sender() == sender).count() as u64
     }
 
     fn target(&self, world: &World) -> Option<(u64, u64)> {
@@ -182,6 +221,16 @@ fn run(world: &mut World, modules: &Modules, call: &CallRequest, gas: u64) -> (R
     }
     let request = Request { from: call.from, to: call.to, value: call.value, is_static: false, gas };
     let response = world.call(modules, &request, &call.data);
+    (response.result.map_err(failure), response.gas_used)
+}
+
+/// Runs a call and undoes everything.
+fn try_run(world: &mut World, modules: &Modules, call: &CallRequest) -> (Result<Bytes, ChainError>, u64) {
+    if !MODULES.contains(&call.to) {
+        return (transfer(&mut world.clone(), call), 0);
+    }
+    let request = Request { from: call.from, to: call.to, value: call.value, is_static: false, gas: CALL_GAS };
+    let response = world.try_call(modules, &request, &call.data);
     (response.result.map_err(failure), response.gas_used)
 }
 
@@ -217,16 +266,19 @@ impl ChainApi for MemoryChain {
     }
 
     async fn head(&self) -> Result<Head, ChainError> {
-        Ok(*self.head.borrow())
+        Ok(*self.head.lock())
     }
 
     async fn wait_above(&self, height: u64) -> Result<Head, ChainError> {
-        let mut head = self.head.subscribe();
+        let heartbeat = if self.paced.is_some() { FOREVER } else { self.heartbeat };
         loop {
-            let wait = head.wait_for(|head| head.height > height);
-            match tokio::time::timeout(self.heartbeat, wait).await {
-                Ok(head) => return Ok(*head.expect("the sender lives as long as the chain")),
-                Err(_) => self.make_block(&[]),
+            let advanced = self.advanced.notified();
+            let head = *self.head.lock();
+            if head.height > height {
+                return Ok(head);
+            }
+            if tokio::time::timeout(heartbeat, advanced).await.is_err() {
+                self.make_block(&[], 0);
             }
         }
     }
@@ -238,8 +290,7 @@ impl ChainApi for MemoryChain {
     }
 
     async fn estimate_gas(&self, request: CallRequest) -> Result<u64, ChainError> {
-        let mut world = self.state.lock().world.clone();
-        let (result, gas) = run(&mut world, &self.modules, &request, CALL_GAS);
+        let (result, gas) = try_run(&mut self.state.lock().world, &self.modules, &request);
         result?;
         Ok(gas + intrinsic_gas(&request.data))
     }
@@ -253,13 +304,16 @@ impl ChainApi for MemoryChain {
             });
             in_range && topics && entry.log.address == filter.address
         };
-        Ok(self.state.lock().logs.iter().filter(matches).cloned().collect())
+        let state = self.state.lock();
+        let first = state.logs.partition_point(|entry| entry.height < filter.from);
+        Ok(state.logs[first..].iter().filter(matches).cloned().collect())
     }
 
     async fn account(&self, address: Address) -> Result<AccountState, ChainError> {
         let state = self.state.lock();
         let nonce = state.nonces.get(&address).copied().unwrap_or_default();
-        Ok(AccountState { nonce, pending_nonce: nonce, balance: state.world.balance(address) })
+        let pending_nonce = nonce + self.waiting(address);
+        Ok(AccountState { nonce, pending_nonce, balance: state.world.balance(address) })
     }
 
     async fn send_raw(&self, raw: Bytes) -> Result<B256, ChainError> {
@@ -268,10 +322,15 @@ impl ChainApi for MemoryChain {
         let envelope = transaction.envelope();
         {
             let state = self.state.lock();
-            if state.receipts.contains_key(&hash) {
+            let pool = self.paced.as_ref().map(|paced| paced.pool.lock());
+            if state.receipts.contains_key(&hash)
+                || pool.iter().flat_map(|pool| &**pool).any(|sent| sent.hash() == hash)
+            {
                 return Ok(hash);
             }
-            let nonce = state.nonces.get(&transaction.sender()).copied().unwrap_or_default();
+            drop(pool);
+            let sender = transaction.sender();
+            let nonce = state.nonces.get(&sender).copied().unwrap_or_default() + self.waiting(sender);
             if transaction.nonce() != nonce {
                 return Err(refuse(format!("nonce {} where {nonce} comes next", transaction.nonce())));
             }
@@ -280,7 +339,10 @@ impl ChainApi for MemoryChain {
                 return Err(refuse("gas limit out of bounds"));
             }
         }
-        self.make_block(&[transaction]);
+        match &self.paced {
+            Some(paced) => paced.pool.lock().push(transaction),
+            None => self.make_block(&[transaction], 0),
+        }
         Ok(hash)
     }
 

@@ -13,9 +13,12 @@ use alloy_sol_types::SolCall;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::sync::{Mutex, Notify, futures::Notified};
+use tokio::{
+    sync::{Mutex, Notify, futures::Notified},
+    time::Instant,
+};
 use types::{
     Profile,
     abi::{ITerritories, IVolumes, TERRITORIES, VOLUMES},

@@ -215,7 +215,7 @@ impl Assembler {
         self.tasks.spawn(async move {
             let profile = session.profile;
             let noted = journal.clone();
-            let encoded = tokio::task::spawn_blocking(move || {
+            let encoded = offload::run(move || {
                 // What is about to be sealed is on disk before any of it leaves: see `journal`.
                 if let Some((journal, note)) = noted {
                     journal.sealing(&note, &filled)?;

@@ -10,10 +10,8 @@ use crate::{
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_sol_types::SolInterface;
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::Instant;
 use transport::{RequestError, Sign, SignSegment};
 use types::{
     ReceiptSignature, SegmentId,
@@ -212,7 +210,7 @@ impl Session {
         let quorum = usize::from(self.profile.write_quorum());
         let mut signatures = BTreeMap::new();
         let mut reason = String::from("too few members hold the segments");
-        let mut deadline = tokio::time::Instant::now() + self.config.request_timeout;
+        let mut deadline = Instant::now() + self.config.request_timeout;
         while let Ok(Some((seat, result))) = tokio::time::timeout_at(deadline, asked.next()).await {
             match result {
                 Ok(signature) => {
@@ -221,7 +219,7 @@ impl Session {
                 Err(error) => reason = format!("seat {seat}: {error}"),
             }
             if signatures.len() == quorum {
-                deadline = deadline.min(tokio::time::Instant::now() + self.config.straggler_timeout);
+                deadline = deadline.min(Instant::now() + self.config.straggler_timeout);
             }
         }
         self.keep_valid(members, &mut signatures, message);

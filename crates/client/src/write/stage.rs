@@ -9,12 +9,8 @@ use crate::{
 use alloy_primitives::B256;
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::sync::OwnedSemaphorePermit;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use transport::{RefusalReason, RequestError, StageHeader};
 
 /// Volumes that are tried for one segment.
@@ -146,7 +142,7 @@ impl Session {
         let mut seats = held;
         let mut reason = String::from("no member has an endpoint");
         let mut lease_exceeded = false;
-        let straggle = || tokio::time::Instant::now() + self.config.straggler_timeout;
+        let straggle = || Instant::now() + self.config.straggler_timeout;
         let mut deadline = (seats.len() >= quorum).then(straggle);
         while seats.len() + sending.len() >= quorum && !sending.is_empty() {
             if seats.len() >= quorum && awaited.is_empty() {
@@ -242,7 +238,7 @@ impl Session {
     /// Encodes and stages a segment anew in another volume.
     pub(super) async fn move_elsewhere(&self, staged: &mut Staged, progress: &Progress) -> Result<(), WriteError> {
         let (profile, data) = (self.profile, staged.data.clone());
-        let encoded = tokio::task::spawn_blocking(move || Encoded::new(profile, data)).await;
+        let encoded = offload::run(move || Encoded::new(profile, data)).await;
         let encoded = Arc::new(encoded.expect("encoding does not panic"));
         let from = staged.segment.volume;
         self.allocator.gave_up(from, staged.fragment_bytes).await;

@@ -145,7 +145,8 @@ impl Holdings {
             return Ok(None);
         }
         let call = IAudits::owesCall { volume, stripe: index, seat: service.seat };
-        match self.runtime.block_on(Network(&*self.chain).read(AUDITS, &call))? {
+        let _clock = self.runtime.enter();
+        match offload::wait(Network(&*self.chain).read(AUDITS, &call))? {
             true => record.map(Some).ok_or(HoldingError::Lost { volume, stripe: index }),
             false => Ok(None),
         }

@@ -104,7 +104,7 @@ pub(crate) async fn rebuild(
         return Err(RebuildError::TooFew { segment: leaf.segment, found: fragments.len(), needed });
     }
     let (profile, length, segment) = (volume.profile, leaf.length, leaf.segment);
-    let made = tokio::task::spawn_blocking(move || {
+    let made = offload::run(move || {
         let encoded = encode_segment(&code, decode_segment(&code, length, &fragments)?)?;
         let roots: Vec<_> = encoded.roots.iter().map(|root| alloy_primitives::B256::from(*root.as_bytes())).collect();
         let tree = Tree::new(&roots);

@@ -21,7 +21,7 @@ fn key(number: u8) -> FragmentKey {
 }
 
 fn appended(index: u32, number: u8) -> Event {
-    Event::Appended { volume: VOLUME, index, leaf: leaf(number) }
+    Event::Appended { volume: VOLUME, index, leaf: leaf(number), unsigned: Default::default() }
 }
 
 fn released(index: u32, number: u8) -> Event {
@@ -56,6 +56,26 @@ fn a_staged_fragment_is_kept_when_its_stripe_is_appended() {
     assert_eq!(follow(&mut state, &[appended(0, 1)], &HashMap::new()), [Change::Keep(key(1))]);
     assert!(!state.staging.is_staged(&key(1)) && state.missing.is_empty());
     assert_eq!(state.volumes[&VOLUME].stripe_count(), 1);
+}
+
+/// The receipt came too late for the commit: rounds want zeros, and the chain has to hear that it is here after all.
+#[test]
+fn a_fragment_that_was_not_signed_for_is_kept_and_left_to_repair() {
+    let mut state = member(&[1]);
+    let unsigned = |bits: u8| Event::Appended { volume: VOLUME, index: 0, leaf: leaf(1), unsigned: vec![bits].into() };
+    let step = state.plan(&[unsigned(1 << 2)], &HashMap::new());
+    assert!(step.changes.contains(&Change::Keep(key(1))) && step.missing_keys().is_empty());
+    assert!(step.changes.contains(&notes::put_missing(VOLUME, 0, leaf(1).segment)));
+    state.apply(step);
+    assert_eq!(state.missed(&key(1)), Some(0));
+    assert!(!state.staging.is_staged(&key(1)));
+    // Released before it was healed, it goes like any other.
+    assert_eq!(follow(&mut state, &[released(0, 1)], &held(1, 99)), [Change::Remove(key(1))]);
+    assert_eq!(state.missed(&key(1)), None);
+
+    let mut other = member(&[1]);
+    follow(&mut other, &[unsigned(1 << 3)], &HashMap::new());
+    assert_eq!(other.missed(&key(1)), None, "that was another seat");
 }
 
 #[test]
@@ -126,7 +146,7 @@ fn append_release_and_append_in_one_block_come_out_right() {
 #[test]
 fn events_of_other_volumes_mean_nothing() {
     let mut state = member(&[1]);
-    let other = Event::Appended { volume: 8, index: 0, leaf: leaf(1) };
+    let other = Event::Appended { volume: 8, index: 0, leaf: leaf(1), unsigned: Default::default() };
     let elsewhere = Event::Released { volume: 8, index: 0, segment: B256::repeat_byte(1) };
     assert_eq!(follow(&mut state, &[other, elsewhere], &HashMap::new()), []);
     assert!(state.staging.is_staged(&key(1)));

@@ -13,7 +13,7 @@ use crate::{
     internal::{ILots, IMembers},
 };
 use alloy_primitives::{Address, Bytes, U256};
-use types::abi::{IVolumes, MINERS};
+use types::abi::{AUDITS, IAudits, IVolumes, MINERS};
 
 /// Phases of a seat, as `IVolumes.Seat` numbers them.
 pub mod phase {
@@ -150,11 +150,22 @@ impl Volumes {
         if !may_return(reason) {
             return Err(IVolumes::NoReturn { volume: call.volume, seat: call.seat, reason }.into());
         }
+        let miner = chair.miner(ledger)?;
+        if reason == reason::SILENT && self.is_silent(ledger, miner)? {
+            return Err(IVolumes::NoReturn { volume: call.volume, seat: call.seat, reason }.into());
+        }
         chair.mark(ledger, |record| record.lost, false)?;
         self.make_whole(ledger, &mut chair)?;
-        let miner = chair.miner(ledger)?;
         ledger.emit(&IVolumes::SeatReturned { volume: call.volume, seat: call.seat, miner })?;
         Ok(IVolumes::rejoinReturn {})
+    }
+
+    /// Whether a miner still misses rounds: one that took its seat back and never committed would keep it for ever, with
+    /// nothing in it.
+    fn is_silent(&self, ledger: &mut dyn Ledger, miner: u32) -> Result<bool> {
+        let Some(audits) = &self.spec.audits else { return Ok(false) };
+        let standing = ledger.call_module(AUDITS, &IAudits::standingCall { miner })?;
+        Ok(standing.missedRounds >= audits.silent_rounds)
     }
 
     pub(super) fn hand_over(

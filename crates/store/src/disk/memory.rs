@@ -253,8 +253,10 @@ impl redb::StorageBackend for MemoryIndex {
     fn sync_data(&self) -> io::Result<()> {
         let mut inner = self.0.lock();
         inner.step()?;
-        inner.index_steps.clear();
-        inner.index_synced = inner.index.clone();
+        let inner = &mut *inner;
+        for step in inner.index_steps.drain(..) {
+            step.apply(&mut inner.index_synced);
+        }
         Ok(())
     }
 

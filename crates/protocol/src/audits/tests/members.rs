@@ -357,8 +357,11 @@ fn a_silent_miner_loses_its_seats_and_may_return() {
     // Lost once is enough.
     let _: IAudits::NotSilent = refusal(farm.net.try_call(BOB, AUDITS, &report));
     farm.open_round();
+    // Who took the seat back without a word would keep it for ever, and nobody would be drawn.
+    let (operator, rejoin) = (farm.operator(silent), IVolumes::rejoinCall { volume: 1, seat: 0 });
+    let _: IVolumes::NoReturn = refusal(farm.net.try_call(operator, VOLUMES, &rejoin));
     farm.commit_all(1..=12);
-    farm.net.call(farm.operator(silent), VOLUMES, &IVolumes::rejoinCall { volume: 1, seat: 0 });
+    farm.net.call(operator, VOLUMES, &rejoin);
     assert_eq!((farm.seat(0).state, farm.standing(silent).missedRounds), (phase::WHOLE, 0));
     end_round(&mut farm, 1..=12);
     assert!(farm.faults().is_empty());
