@@ -6,11 +6,13 @@ mod quantity;
 
 pub use address::{ByteRange, ObjectUrl, Place};
 pub use error::one_line;
-pub use quantity::{Amount, Bytes, format_amount, format_bytes};
+pub use quantity::{Amount, Bytes, format_amount, format_bytes, profile_name};
 
 use alloy_primitives::Address;
 use clap::{Args, Parser, Subcommand};
+use client::Region;
 use std::{convert::Infallible, ffi::OsString, path::PathBuf};
+use types::Profile;
 
 const LONG_ABOUT: &str = "\
 Store encrypted data on machines you need not trust, on a network with its own EVM chain.
@@ -32,6 +34,22 @@ Without a verb the network starts, or goes on where it stopped if DIR holds one,
 what --data names, or cess/devnet in the user's data folder. DIR/devnet.json tells programs where everything is;
 DIR/logs has a log of every role. A new network has 4 validators and 12 miners.
 The accounts of a devnet are public knowledge: never send anything of value to them.";
+
+const POLICY_ABOUT: &str = "\
+Say where data may be kept.
+
+A policy binds the miners of the volumes that are formed under it, and whoever replaces one of them: their regions, and
+how many of them share a region or a network. Regions and networks are what miners declare. A bucket is written under
+its policy: `cess bucket create NAME --policy NUMBER`. Policy 0 is for everybody: anywhere, with the chain's own caps.";
+
+const POLICY_CREATE_ABOUT: &str = "\
+Make a policy and pay for its first volume.
+
+A policy never changes. A public one that says the same is found again and costs nothing. What no miners can satisfy
+is refused with what is missing; `cess policy check` asks without paying.
+
+  cess policy create --allow DE,FR,CH --cap-network 2
+  cess policy create --forbid US";
 
 const PUT_ABOUT: &str = "\
 Store a file, a folder, or standard input.
@@ -107,6 +125,9 @@ pub enum Command {
     /// Make and remove buckets
     #[command(subcommand)]
     Bucket(BucketCommand),
+    /// Say where data may be kept: regions, networks, caps
+    #[command(subcommand, long_about = POLICY_ABOUT)]
+    Policy(PolicyCommand),
     /// Store and read objects
     #[command(subcommand)]
     Object(ObjectCommand),
@@ -132,6 +153,7 @@ impl Command {
             Self::Object(command) => !matches!(command, ObjectCommand::Put(_) | ObjectCommand::Remove(_)),
             Self::Bucket(command) => matches!(command, BucketCommand::List),
             Self::Territory(command) => matches!(command, TerritoryCommand::List),
+            Self::Policy(command) => !matches!(command, PolicyCommand::Create(_) | PolicyCommand::Widen { .. }),
             _ => false,
         }
     }
@@ -149,6 +171,12 @@ pub struct DevnetArgs {
     /// Seconds between two audit rounds of a new network, 12 to 60 [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(12..=60))]
     pub audit_round: Option<u32>,
+    /// Regions that the miners of a new network declare in turn [default: DE,FR,US,JP]
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    pub regions: Vec<Region>,
+    /// Networks (ASNs) that the miners of each region declare in turn [default: 3]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub networks: Option<u16>,
     /// Delete what DIR holds and start a new network
     #[arg(long)]
     pub fresh: bool,
@@ -247,15 +275,88 @@ pub enum BucketCommand {
         /// Territory that pays for what it holds; the one with the most free space if absent
         #[arg(long, value_name = "NUMBER")]
         territory: Option<u64>,
+        /// Policy that says where it is kept (see `cess policy`)
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        policy: u32,
     },
     /// List your buckets
     List,
+    /// Have what is written from now on kept under another policy; what is there stays where it is
+    SetPolicy {
+        /// The bucket's name
+        #[arg(value_parser = address::bucket_name)]
+        name: String,
+        /// The policy
+        policy: u32,
+    },
     /// Remove an empty bucket
     Remove {
         /// Its name
         #[arg(value_parser = address::bucket_name)]
         name: String,
     },
+}
+
+/// `cess policy …`
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Make a policy and pay for its first volume
+    #[command(long_about = POLICY_CREATE_ABOUT)]
+    Create(RuleArgs),
+    /// List all policies
+    List(NumberPage),
+    /// Show a policy, its volumes, and whether more can be formed
+    Show {
+        /// Its number
+        policy: u32,
+    },
+    /// Ask whether volumes can be formed now: under a policy that is there, or under one that is only thought of
+    Check {
+        /// Its number; give a rule instead to ask about a new one
+        #[arg(conflicts_with_all = ["allow", "forbid", "cap_region", "cap_network", "profile", "miners"])]
+        policy: Option<u32>,
+        #[command(flatten)]
+        rule: RuleArgs,
+    },
+    /// Pay for one more volume of a policy that takes writes at the same time: more room and more speed
+    Widen {
+        /// Its number
+        policy: u32,
+    },
+}
+
+/// What a policy says.
+#[derive(Clone, Debug, Args)]
+pub struct RuleArgs {
+    /// Only these regions, ISO 3166: DE,FR,US-CA. DE covers DE-BE; everywhere if absent
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    pub allow: Vec<Region>,
+    /// Not these regions
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    pub forbid: Vec<Region>,
+    /// Most members of a volume that declare the same region; the chain's own cap if absent
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub cap_region: Option<u16>,
+    /// Most members of a volume in the same network (ASN); the chain's own cap if absent
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub cap_network: Option<u16>,
+    /// Code of its volumes: devnet, standard or wide; the chain's own if absent
+    #[arg(long, value_name = "PROFILE", value_parser = quantity::profile)]
+    pub profile: Option<Profile>,
+    /// Only these miners, by number, whose operators named you their patron: a private policy, which earns them no emission
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub miners: Vec<u32>,
+}
+
+/// Which part of a list that is in the order of numbers.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct NumberPage {
+    /// Only those after this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub after: u32,
+    /// At most so many
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
 }
 
 /// `cess object …`

@@ -12,6 +12,7 @@ mod nodes;
 mod object;
 mod passphrase;
 mod pin;
+mod policy;
 mod print;
 mod session;
 mod supervised;
@@ -78,6 +79,7 @@ async fn act(command: Command, globals: &Globals) -> Result<()> {
         Command::Account(command) => account::run(command, globals).await,
         Command::Territory(command) => territory::run(command, &open()?).await,
         Command::Bucket(command) => bucket::run(command, &open()?).await,
+        Command::Policy(command) => policy::run(command, &open()?).await,
         Command::Object(command) => object::run(command, &open()?).await,
         Command::Network(command) => network::run(command, &open()?).await,
         Command::Put(arguments) => object::put(arguments, &open()?).await,

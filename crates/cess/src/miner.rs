@@ -80,7 +80,8 @@ async fn start(file: &MinerFile, dir: &Path, data: &Path) -> Result<Running> {
         tracing::error!(fragments = recovery.lost.len(), "fragments are missing on disk");
     }
     let transport = bind(file, &secret, &spec).await?;
-    let config = MinerConfig { region: file.region.clone(), lots: file.lots, endpoint: endpoint(file, &transport)? };
+    let (region, network, lots) = (file.region.clone(), file.network, file.lots);
+    let config = MinerConfig { region, network, lots, endpoint: endpoint(file, &transport)? };
     let keys = Keys { operator, receipt };
     let handle = Miner::start(config, chain, Arc::new(transport.clone()), store, keys).await?;
     let serving = transport.serve(handle.service());

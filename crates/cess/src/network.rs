@@ -10,13 +10,13 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bytes};
 use anyhow::Result;
-use client::chain::Network;
+use client::{Region, chain::Network};
 use members::{Member, Members};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use types::{
     Profile,
-    abi::{IVolumes, VOLUMES},
+    abi::{IMiners, IVolumes, MINERS, VOLUMES},
 };
 
 /// `cess network status --json`
@@ -41,6 +41,8 @@ struct MinerView {
     operator: Address,
     endpoint: Option<String>,
     region: String,
+    /// Its autonomous system as declared; 0 for none.
+    network: u32,
     lots: u32,
     lots_free: u32,
     /// Bytes it has to hold.
@@ -120,31 +122,42 @@ async fn miners(session: &Session) -> Result<()> {
     }
     let standings = audits::standings(session, &members).await?.unwrap_or_default();
     let faults = standings.iter().map(|standing| standing.faults).chain(std::iter::repeat(0));
+    let calls: Vec<_> = members.all().map(|member| IMiners::standingCall { id: member.id }).collect();
+    let places = Network(&*session.chain).read_many(MINERS, &calls).await?;
+    let all = members.all().zip(places).zip(faults);
     let views: Vec<MinerView> =
-        members.all().zip(faults).map(|(member, faults)| miner_view(member, &used, faults)).collect();
+        all.map(|((member, place), faults)| miner_view(member, place.network, &used, faults)).collect();
     if session.json() {
         return print::json(&views);
     }
-    let mut table = Table::new(["miner", "region", "lots", "free", "used", "faults", "endpoint"]);
+    let mut table = Table::new(["miner", "region", "network", "lots", "free", "used", "faults", "endpoint"]);
     for view in views {
         let endpoint = view.endpoint.unwrap_or_else(|| "unknown".into());
-        let lots = [view.lots.to_string(), view.lots_free.to_string()];
-        let [all, free] = lots;
-        table.row([view.name, view.region, all, free, format_bytes(view.used), view.faults.to_string(), endpoint]);
+        let network = if view.network == 0 { "-".into() } else { format!("AS{}", view.network) };
+        let [all, free] = [view.lots.to_string(), view.lots_free.to_string()];
+        table.row([
+            view.name,
+            view.region,
+            network,
+            all,
+            free,
+            format_bytes(view.used),
+            view.faults.to_string(),
+            endpoint,
+        ]);
     }
     table.print()
 }
 
-fn miner_view(member: &Member, used: &BTreeMap<u32, u64>, faults: u32) -> MinerView {
+fn miner_view(member: &Member, network: u32, used: &BTreeMap<u32, u64>, faults: u32) -> MinerView {
     let record = &member.record;
-    let region = record.region.as_slice();
-    let end = region.iter().position(|byte| *byte == 0).unwrap_or(region.len());
     MinerView {
         name: member.name.clone(),
         id: member.id,
         operator: record.operator,
         endpoint: member.endpoint.as_ref().map(members::shown),
-        region: String::from_utf8_lossy(&region[..end]).into_owned(),
+        region: Region::from(record.region).to_string(),
+        network,
         lots: record.lots,
         lots_free: record.lotsFree,
         used: used.get(&member.id).copied().unwrap_or_default(),

@@ -3,6 +3,7 @@
 mod faults;
 mod listing;
 mod objects;
+mod policies;
 mod resume;
 mod support;
 mod writers;
