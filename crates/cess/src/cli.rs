@@ -8,7 +8,7 @@ pub use address::{ByteRange, ObjectUrl, Place};
 pub use error::one_line;
 pub use quantity::{Amount, Bytes, format_amount, format_bytes, profile_name};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use clap::{Args, Parser, Subcommand};
 use client::Region;
 use std::{convert::Infallible, ffi::OsString, path::PathBuf};
@@ -34,6 +34,43 @@ Without a verb the network starts, or goes on where it stopped if DIR holds one,
 what --data names, or cess/devnet in the user's data folder. DIR/devnet.json tells programs where everything is;
 DIR/logs has a log of every role. A new network has 4 validators and 12 miners.
 The accounts of a devnet are public knowledge: never send anything of value to them.";
+
+const MINER_ABOUT: &str = "\
+Run a storage miner: hold fragments, serve them, answer audits, rebuild what is lost.
+
+`cess miner status` shows how a miner stands, from any machine.";
+
+const MINER_STATUS_ABOUT: &str = "\
+Show how a miner stands, from any machine, by what the chain says and what the miner itself answers.
+
+Its lots and seats, the rounds that it answered and missed, faults and fines with what to do about each, what it earned,
+and the columns that are being rebuilt. Without --id or --address, the miner of the account that acts.
+Rounds, fines and payments are counted over the last blocks, see --blocks.";
+
+const AUDIT_VERIFY_ABOUT: &str = "\
+Check a past audit round again: every opening, and every fault with what it rests on.
+
+Nothing is taken from the chain's verdict. Which bytes a sample asked for follows from the round's two beacons; what the
+miner owed is put together from the logs of its volume up to the moment the round opened; the opening is in its transaction,
+and has to fit the miner's commitment. A fault names its evidence: the commitment, the sample, the bytes owed, and
+that nothing opened them. Fails if anything contradicts the chain. Beacons, logs and transactions are read from your node.
+
+  cess audit verify --round 812 --miner 7
+  cess audit verify 0x1f…                       the round that this transaction belongs to";
+
+const REPORT_ABOUT: &str = "\
+Examine an object that cannot be read, and report what its writer made wrong.
+
+Reads every fragment of the object's segments, not only as many as reading takes. Fragments that do not belong together, although
+each fits its root, were written so: a column in which they contradict each other is sent to the chain, which voids the
+stripe, burns the writer's deposit and has the members delete it. What is sound stays as it is.";
+
+const VOLUMES_ABOUT: &str = "\
+Show the health of volumes: who is left, and what is being rebuilt.
+
+LIVE counts the seats whose columns are there, and below which number repair begins; SURVIVORS those of them whose miners
+answer now. The lines below the table are seats that are not whole: how far the rebuild is, how fast, and the time left at that
+rate. With a number, one volume with all of its seats.";
 
 const POLICY_ABOUT: &str = "\
 Say where data may be kept.
@@ -114,8 +151,9 @@ pub enum Command {
     Devnet(DevnetArgs),
     /// Run a validator: order and execute blocks, serve RPC
     Validator(RoleArgs),
-    /// Run a storage miner: hold fragments, serve them
-    Miner(RoleArgs),
+    /// Run a storage miner, or show how one stands
+    #[command(long_about = MINER_ABOUT)]
+    Miner(MinerArgs),
     /// Make accounts, look at them, send money
     #[command(subcommand)]
     Account(AccountCommand),
@@ -134,6 +172,9 @@ pub enum Command {
     /// Look at the network
     #[command(subcommand)]
     Network(NetworkCommand),
+    /// Check again what audit rounds found
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Short for `cess object put`
     #[command(long_about = PUT_ABOUT)]
     Put(PutArgs),
@@ -149,10 +190,13 @@ impl Command {
     /// Whether it only looks at what was stored, which goes on when the chain stands still.
     pub fn only_reads(&self) -> bool {
         match self {
-            Self::Get(_) | Self::Ls(_) | Self::Network(_) => true,
-            Self::Object(command) => !matches!(command, ObjectCommand::Put(_) | ObjectCommand::Remove(_)),
+            Self::Get(_) | Self::Ls(_) | Self::Network(_) | Self::Audit(_) => true,
+            Self::Object(command) => {
+                !matches!(command, ObjectCommand::Put(_) | ObjectCommand::Remove(_) | ObjectCommand::Report { .. })
+            }
             Self::Bucket(command) => matches!(command, BucketCommand::List),
             Self::Territory(command) => matches!(command, TerritoryCommand::List),
+            Self::Miner(arguments) => arguments.command.is_some(),
             Self::Policy(command) => !matches!(command, PolicyCommand::Create(_) | PolicyCommand::Widen { .. }),
             _ => false,
         }
@@ -209,7 +253,43 @@ pub enum DevnetCommand {
     },
 }
 
-/// `cess validator`, `cess miner`
+/// `cess miner`
+#[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+pub struct MinerArgs {
+    /// Configuration, TOML; docs/operate has a commented example
+    #[arg(long, value_name = "FILE", required = true)]
+    pub config: Option<PathBuf>,
+    /// Stop when whoever holds this file's lock is gone.
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub supervised: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Option<MinerCommand>,
+}
+
+/// `cess miner …`
+#[derive(Debug, Subcommand)]
+pub enum MinerCommand {
+    /// Show how a miner stands: lots, rounds, faults and what to do about them, earnings, repairs
+    #[command(long_about = MINER_STATUS_ABOUT)]
+    Status(MinerStatusArgs),
+}
+
+/// `cess miner status`
+#[derive(Debug, Args)]
+pub struct MinerStatusArgs {
+    /// The miner's number
+    #[arg(long, value_name = "NUMBER", conflicts_with = "address")]
+    pub id: Option<u32>,
+    /// The account of its operator
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<Address>,
+    /// How many of the last blocks rounds, fines and payments are counted over
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub blocks: u64,
+}
+
+/// `cess validator`
 #[derive(Debug, Args)]
 pub struct RoleArgs {
     /// Configuration, TOML; docs/operate has a commented example
@@ -378,6 +458,12 @@ pub enum ObjectCommand {
     /// Remove objects
     #[command(visible_alias = "rm")]
     Remove(RemoveArgs),
+    /// Examine an object that cannot be read, and report what its writer made wrong
+    #[command(long_about = REPORT_ABOUT)]
+    Report {
+        /// cess://BUCKET/KEY
+        url: ObjectUrl,
+    },
 }
 
 /// `cess object put`
@@ -443,12 +529,43 @@ pub struct RemoveArgs {
 pub enum NetworkCommand {
     /// Show height, committee and group key
     Status,
-    /// List volumes with their members and who of them answers
-    Volumes,
+    /// Show the health of volumes: who is left, and what is being rebuilt
+    #[command(long_about = VOLUMES_ABOUT)]
+    Volumes {
+        /// Only this one, with all of its seats
+        volume: Option<u32>,
+        #[command(flatten)]
+        page: NumberPage,
+    },
     /// List storage miners
-    Miners,
+    Miners(NumberPage),
     /// Show the present audit round, and how miners stand: rounds answered, faults, earnings
-    Audits,
+    Audits(NumberPage),
+}
+
+/// `cess audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check a past round again: every opening, and every fault with what it rests on
+    #[command(long_about = AUDIT_VERIFY_ABOUT)]
+    Verify(AuditVerifyArgs),
+}
+
+/// `cess audit verify`
+#[derive(Debug, Args)]
+pub struct AuditVerifyArgs {
+    /// A transaction that committed or opened in the round
+    #[arg(value_name = "TRANSACTION", required_unless_present = "round")]
+    pub transaction: Option<B256>,
+    /// The round
+    #[arg(long, value_name = "NUMBER", conflicts_with = "transaction")]
+    pub round: Option<u64>,
+    /// Only what concerns this miner
+    #[arg(long, value_name = "NUMBER")]
+    pub miner: Option<u32>,
+    /// How many blocks back the round may have begun
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub blocks: u64,
 }
 
 /// The arguments with `--devnet` completed: before a noun it stands alone, as in `cess --devnet network status`.

@@ -1,6 +1,7 @@
 //! Be the one program.
 
 mod account;
+mod audit;
 mod bucket;
 mod cli;
 mod config;
@@ -21,7 +22,7 @@ mod validator;
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command, Globals};
+use cli::{Cli, Command, Globals, MinerArgs, RoleArgs};
 use devnet::Interrupts;
 use session::Session;
 use std::process::ExitCode;
@@ -64,7 +65,9 @@ fn run(Cli { globals, command }: Cli) -> Result<()> {
     match command {
         // The consensus library brings its own runtime.
         Command::Validator(arguments) => validator::run(arguments),
-        Command::Miner(arguments) => in_runtime(miner::run(arguments)),
+        Command::Miner(MinerArgs { config: Some(config), supervised, command: None }) => {
+            in_runtime(miner::run(RoleArgs { config, supervised }))
+        }
         Command::Devnet(arguments) => in_runtime(devnet::run(arguments, &globals)),
         command => in_runtime(interruptible(act(command, &globals))),
     }
@@ -82,10 +85,12 @@ async fn act(command: Command, globals: &Globals) -> Result<()> {
         Command::Policy(command) => policy::run(command, &open()?).await,
         Command::Object(command) => object::run(command, &open()?).await,
         Command::Network(command) => network::run(command, &open()?).await,
+        Command::Audit(command) => audit::run(command, &open()?).await,
         Command::Put(arguments) => object::put(arguments, &open()?).await,
         Command::Get(arguments) => object::get(arguments, &open()?).await,
         Command::Ls(arguments) => object::ls(arguments, &open()?).await,
         Command::Rm(arguments) => object::remove(arguments, &open()?).await,
+        Command::Miner(MinerArgs { command: Some(command), .. }) => miner::show(command, &open()?).await,
         Command::Validator(_) | Command::Miner(_) | Command::Devnet(_) => unreachable!("these run on their own"),
     }
 }

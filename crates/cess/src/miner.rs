@@ -1,8 +1,10 @@
 //! Run a storage miner: read its configuration, register, hold fragments, serve them.
 
 mod file;
+mod status;
 
 pub use file::{MinerFile, Operator};
+pub use status::show;
 
 use crate::{
     cli::RoleArgs,

@@ -4,6 +4,7 @@ mod destination;
 mod get;
 mod progress;
 mod put;
+mod report;
 
 pub use get::get;
 pub use put::put;
@@ -48,6 +49,7 @@ pub async fn run(command: ObjectCommand, session: &Session) -> Result<()> {
         ObjectCommand::List(ListArgs { url, page }) => list(&url, &page, session).await,
         ObjectCommand::Stat { url } => stat(&url, session).await,
         ObjectCommand::Remove(arguments) => remove(arguments, session).await,
+        ObjectCommand::Report { url } => report::report(&url, session).await,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     Client, ReadError,
     bucket::{Bucket, BucketError},
-    index::{DecodeError, Entry, Extent, Part},
+    index::{DecodeError, Entry, Extent, Part, SegmentRef},
     list::{ListError, Object},
     pages::IndexError,
     progress::{Event, Progress},
@@ -129,6 +129,15 @@ impl Client {
         let mut bytes = Vec::new();
         self.get(bucket, key, &mut bytes, GetOptions { range, ..GetOptions::default() }).await?;
         Ok(bytes)
+    }
+
+    /// The segments that an object's bytes are in.
+    pub(crate) async fn segments_of(&self, bucket: &str, key: &str) -> Result<Vec<SegmentRef>, GetError> {
+        let (bucket, record) = self.open_bucket(bucket).await?;
+        let entry = self.find(&bucket, &record, key).await?;
+        let entry = entry.ok_or_else(|| GetError::NotFound { key: key.to_owned() })?;
+        let parts = bucket.reader.parts(&entry).await?;
+        Ok(parts.iter().flat_map(|part| &part.extents).map(|extent| extent.segment).collect())
     }
 
     async fn find(

@@ -20,11 +20,13 @@
 //! ```
 
 pub mod account;
+pub mod audits;
 mod bucket;
 pub mod chain;
 mod client;
 mod config;
 mod directory;
+pub mod evidence;
 mod get;
 pub mod index;
 mod journal;
@@ -47,6 +49,7 @@ pub use bucket::{BucketError, BucketSummary, PUBLIC_POLICY};
 pub use chain::{ChainApi, ChainError};
 pub use client::Client;
 pub use config::{ClientConfig, ReadConfig, WriteConfig};
+pub use evidence::{EvidenceError, Examined};
 pub use get::{GetError, GetOptions, GetReport};
 pub use index::{Condition, Conflict};
 pub use keys::{Keys, KeysError};

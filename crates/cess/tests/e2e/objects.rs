@@ -43,7 +43,6 @@ fn stores_and_reads_objects_through_every_failure_it_has_to_bear_slow() {
     every_size_comes_back(&devnet);
     ranges_pipes_and_folders(&devnet);
     json_says_what_there_is(&devnet);
-    buckets_are_kept_where_their_policies_say(&devnet);
     a_killed_upload_goes_on(&devnet);
     an_interrupted_download_leaves_nothing(&devnet);
     four_of_eight_members_may_die(&devnet);
@@ -113,39 +112,6 @@ fn json_says_what_there_is(devnet: &Devnet) {
     assert!(miners[0]["used"].as_u64() > Some(LARGE as u64 / 4), "{miners}");
     let status = devnet.must(&["network", "status", "--json"]).json();
     assert_eq!(status["committee"].as_array().unwrap().len(), 4);
-}
-
-/// Two of the eight miners are in each of DE, FR, US and JP, and no more than three in one of three networks.
-fn buckets_are_kept_where_their_policies_say(devnet: &Devnet) {
-    let refused = devnet.run(&["policy", "create", "--allow", "DE,FR"]);
-    let complaint = refused.complaint();
-    assert!(complaint.contains("needs 8 operators in DE, FR; 4 have lots there"), "{complaint}");
-    assert!(complaint.contains("JP 2"), "{complaint}");
-    let caps = ["policy", "check", "--cap-region", "1"];
-    assert!(devnet.run(&caps).complaint().contains("under caps of 1 per region"), "{caps:?}");
-    let rule = ["--allow", "DE,FR,US,JP", "--cap-region", "2", "--cap-network", "3", "--json"];
-    let check = devnet.must(&[&["policy", "check"], &rule[..]].concat()).json();
-    assert_eq!((&check["id"], &check["satisfiable"]), (&serde_json::Value::Null, &true.into()));
-    let made = devnet.must(&[&["policy", "create"], &rule[..]].concat()).json();
-    assert_eq!((&made["id"], &made["existed"]), (&1.into(), &false.into()), "{made}");
-    let again = devnet.must(&[&["policy", "create"], &rule[..]].concat()).json();
-    assert_eq!((&again["id"], &again["existed"], &again["paid_wei"]), (&1.into(), &true.into(), &"0x0".into()));
-    devnet.must(&["bucket", "create", "spread", "--policy", "1"]);
-    write(devnet, "source", &bytes(SEGMENT, 99));
-    devnet.must(&["put", "source", "cess://spread/a"]);
-    let policies = devnet.must(&["policy", "list", "--json"]).json();
-    assert_eq!((&policies[1]["cap_network"], &policies[1]["allow"][0]), (&3.into(), &"DE".into()), "{policies}");
-    let opened = policies[1]["open_volumes"][0].clone();
-    let volumes = devnet.must(&["network", "volumes", "--json"]).json();
-    let volume = volumes.as_array().unwrap().iter().find(|volume| volume["id"] == opened).unwrap();
-    assert!(volume["stripes"].as_u64() > Some(0), "{volume}");
-    devnet.must(&["policy", "widen", "1"]);
-    let shown = devnet.must(&["policy", "show", "1", "--json"]).json();
-    assert_eq!((&shown["wanted_volumes"], &shown["missing"]), (&2.into(), &serde_json::Value::Null), "{shown}");
-    devnet.must(&["bucket", "set-policy", "spread", "0"]);
-    assert!(devnet.run(&["bucket", "set-policy", "spread", "9"]).complaint().contains("policy 9 does not exist"));
-    let buckets = devnet.must(&["bucket", "list", "--json"]).json();
-    assert!(buckets.as_array().unwrap().iter().all(|bucket| bucket["policy"] == 0), "{buckets}");
 }
 
 fn a_killed_upload_goes_on(devnet: &Devnet) {

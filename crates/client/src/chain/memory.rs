@@ -47,6 +47,7 @@ struct State {
     nonces: BTreeMap<Address, u64>,
     logs: Vec<LogEntry>,
     receipts: HashMap<B256, TransactionReceipt>,
+    inputs: HashMap<B256, (Address, Bytes)>,
 }
 
 impl MemoryChain {
@@ -59,7 +60,8 @@ impl MemoryChain {
             world.balances.insert(allocation.address, allocation.balance);
         }
         let modules = modules(&spec.storage);
-        let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts: HashMap::new() };
+        let (receipts, inputs) = Default::default();
+        let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts, inputs };
         let (head, _) = watch::channel(Head::default());
         let chain = Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, heartbeat };
         chain.make_block(&[]);
@@ -153,6 +155,7 @@ impl MemoryChain {
             logs,
         };
         state.receipts.insert(transaction.hash(), receipt);
+        state.inputs.insert(transaction.hash(), (call.to, call.data));
     }
 
     fn target(&self, world: &World) -> Option<(u64, u64)> {
@@ -286,6 +289,10 @@ impl ChainApi for MemoryChain {
 
     async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError> {
         Ok(self.state.lock().receipts.get(&hash).cloned())
+    }
+
+    async fn transaction(&self, hash: B256) -> Result<Option<(Address, Bytes)>, ChainError> {
+        Ok(self.state.lock().inputs.get(&hash).cloned())
     }
 
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {

@@ -1,5 +1,6 @@
 //! Store and read objects through the real protocol, code and seals, in one process.
 
+mod evidence;
 mod faults;
 mod listing;
 mod objects;
