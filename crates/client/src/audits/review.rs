@@ -194,7 +194,16 @@ impl Network<'_> {
     /// What the logs say of a round, from its beginning to its end.
     async fn round_events(&self, round: u64, blocks: u64) -> Result<Events, ReviewError> {
         let head = self.0.head().await?.height;
-        let topics = [None, Some(vec![U256::from(round).into()]), None, None];
+        // Other events have the number of a miner or a challenge in its place.
+        let kinds = vec![
+            IAudits::RoundOpened::SIGNATURE_HASH,
+            IAudits::Committed::SIGNATURE_HASH,
+            IAudits::Drawn::SIGNATURE_HASH,
+            IAudits::Opened::SIGNATURE_HASH,
+            IAudits::Faulted::SIGNATURE_HASH,
+            IAudits::RoundClosed::SIGNATURE_HASH,
+        ];
+        let topics = [Some(kinds), Some(vec![U256::from(round).into()]), None, None];
         let filter = |from, to| LogFilter { from, to: Some(to), address: AUDITS, topics: topics.clone() };
         let lowest = head.saturating_sub(blocks);
         let mut to = head;
