@@ -176,7 +176,7 @@ impl Network<'_> {
             drawn,
             present: present.number,
             lots: BTreeMap::new(),
-            duties: Duties::new(*self, spec.storage.clone(), events.place()),
+            duties: Duties::new(*self, events.place()),
         };
         let concerns = |whose: u32| miner.is_none_or(|miner| miner == whose);
         for (number, entry) in events.openings.iter().filter(|(_, entry)| concerns(entry.miner)) {

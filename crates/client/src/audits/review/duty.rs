@@ -16,7 +16,6 @@ use types::{
     Profile, StripeLeaf,
     abi::{AUDITS, IAudits, IMiners, IVolumes, MINERS, VOLUMES},
     merkle::{Frontier, LOG_DEPTH},
-    spec::StorageSpec,
 };
 
 /// What a lot owed.
@@ -58,15 +57,14 @@ impl LotDuty {
 /// Finds duties, and remembers what was read for them.
 pub struct Duties<'a> {
     network: Network<'a>,
-    storage: StorageSpec,
     /// Height and position in the block at which the round opened.
     at: (u64, u64),
     histories: BTreeMap<u32, Vec<LogEntry>>,
 }
 
 impl<'a> Duties<'a> {
-    pub fn new(network: Network<'a>, storage: StorageSpec, at: (u64, u64)) -> Self {
-        Self { network, storage, at, histories: BTreeMap::new() }
+    pub fn new(network: Network<'a>, at: (u64, u64)) -> Self {
+        Self { network, at, histories: BTreeMap::new() }
     }
 
     /// What a lot owed; inside, why that cannot be told any more.
@@ -88,7 +86,11 @@ impl<'a> Duties<'a> {
         }
         let before = |entry: &&LogEntry| (entry.height, entry.log_index) < self.at;
         let history = &self.histories[&place.volume];
-        let mut column = Column::new(self.storage.profile, place.seat, lot);
+        let record: IVolumes::Volume = self.network.read(VOLUMES, &IVolumes::volumeCall { id: place.volume }).await?;
+        let Some(profile) = Profile::from_u8(record.profile) else {
+            return Ok(Err(format!("volume {} uses a code that this program does not know", place.volume)));
+        };
+        let mut column = Column::new(profile, place.seat, lot);
         for entry in history.iter().filter(before) {
             if let Err(reason) = column.add(entry) {
                 return Ok(Err(reason));
