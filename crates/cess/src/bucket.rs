@@ -17,20 +17,26 @@ struct BucketView {
     name: String,
     id: B256,
     territory: u64,
+    policy: u32,
     version: u64,
 }
 
 impl From<BucketSummary> for BucketView {
     fn from(bucket: BucketSummary) -> Self {
-        Self { name: bucket.name, id: bucket.id, territory: bucket.territory, version: bucket.version }
+        let BucketSummary { id, name, territory, policy, version } = bucket;
+        Self { name, id, territory, policy, version }
     }
 }
 
 /// Does what `cess bucket …` says.
 pub async fn run(command: BucketCommand, session: &Session) -> Result<()> {
     match command {
-        BucketCommand::Create { name, territory } => create(&name, territory, session).await,
+        BucketCommand::Create { name, territory, policy } => create(&name, territory, policy, session).await,
         BucketCommand::List => list(session).await,
+        BucketCommand::SetPolicy { name, policy } => {
+            session.client().await?.set_bucket_policy(&name, policy).await?;
+            print::note(&format!("what is written to {name} from now on is kept under policy {policy}"))
+        }
         BucketCommand::Remove { name } => {
             session.client().await?.remove_bucket(&name).await?;
             print::note(&format!("removed bucket {name}"))
@@ -38,15 +44,15 @@ pub async fn run(command: BucketCommand, session: &Session) -> Result<()> {
     }
 }
 
-async fn create(name: &str, territory: Option<u64>, session: &Session) -> Result<()> {
+async fn create(name: &str, territory: Option<u64>, policy: u32, session: &Session) -> Result<()> {
     let client = session.client().await?;
     let territory = match territory {
         Some(territory) => territory,
         None => roomiest(&client).await?,
     };
-    let id = client.create_bucket(name, territory).await?;
+    let id = client.create_bucket_under(name, territory, policy).await?;
     if session.json() {
-        return print::json(&BucketView { name: name.into(), id, territory, version: 0 });
+        return print::json(&BucketView { name: name.into(), id, territory, policy, version: 0 });
     }
     print::note(&format!("created bucket {name}; territory {territory} pays for what it holds"))
 }
@@ -68,9 +74,11 @@ pub async fn list(session: &Session) -> Result<()> {
     if session.json() {
         return print::json(&views);
     }
-    let mut table = Table::new(["bucket", "territory", "updates"]);
+    let mut table = Table::new(["bucket", "territory", "policy", "updates"]);
     for view in views {
-        table.row([view.name, view.territory.to_string(), view.version.to_string()]);
+        let numbers = [view.territory.to_string(), view.policy.to_string(), view.version.to_string()];
+        let [territory, policy, version] = numbers;
+        table.row([view.name, territory, policy, version]);
     }
     table.print()
 }

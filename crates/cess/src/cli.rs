@@ -6,11 +6,13 @@ mod quantity;
 
 pub use address::{ByteRange, ObjectUrl, Place};
 pub use error::one_line;
-pub use quantity::{Amount, Bytes, format_amount, format_bytes};
+pub use quantity::{Amount, Bytes, format_amount, format_bytes, profile_name};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use clap::{Args, Parser, Subcommand};
+use client::Region;
 use std::{convert::Infallible, ffi::OsString, path::PathBuf};
+use types::Profile;
 
 const LONG_ABOUT: &str = "\
 Store encrypted data on machines you need not trust, on a network with its own EVM chain.
@@ -39,6 +41,66 @@ Have the members that hold an object show a piece of it that the chain chooses, 
 Rounds audit everybody all the time; this asks at once, for what you name. Each member challenged costs a small fee, which it
 gets if it shows the piece. One that cannot is fined: you have the fee back, and a tenth of the fine. The command waits for
 the answers, which come with the next audit round (on a devnet within two minutes), and fails if a member was fined.";
+
+const MINER_ABOUT: &str = "\
+Run a storage miner: hold fragments, serve them, answer audits, rebuild what is lost.
+
+`cess miner status` shows how a miner stands, from any machine.";
+
+const MINER_STATUS_ABOUT: &str = "\
+Show how a miner stands, from any machine, by what the chain says and what the miner itself answers.
+
+Its lots and seats, the rounds that it answered and missed, faults and fines with what to do about each, what it earned,
+and the columns that are being rebuilt. Without --id or --address, the miner of the account that acts.
+Rounds, fines and payments are counted over the last blocks, see --blocks.";
+
+const MINER_RETIRE_ABOUT: &str = "\
+Leave the network for good, without loss to anybody.
+
+Lots that are free are taken out at once, and their collateral is paid back. Keep the miner running: it hands its seats over,
+a few at a time, and answers for each until another miner has the column. Then that lot's collateral comes back too.
+`cess miner status` shows what is left.";
+
+const AUDIT_VERIFY_ABOUT: &str = "\
+Check a past audit round again: every opening, and every fault with what it rests on.
+
+Nothing is taken from the chain's verdict. Which bytes a sample asked for follows from the round's two beacons; what the
+miner owed is put together from the logs of its volume up to the moment the round opened; the opening is in its transaction,
+and has to fit the miner's commitment. A fault names its evidence: the commitment, the sample, the bytes owed, and
+that nothing opened them. Fails if anything contradicts the chain. Beacons, logs and transactions are read from your node.
+
+  cess audit verify --round 812 --miner 7
+  cess audit verify 0x1f…                       the round that this transaction belongs to";
+
+const REPORT_ABOUT: &str = "\
+Examine an object that cannot be read, and report what its writer made wrong.
+
+Reads every fragment of the object's segments, not only as many as reading takes. Fragments that do not belong together, although
+each fits its root, were written so: a column in which they contradict each other is sent to the chain, which voids the
+stripe, burns the writer's deposit and has the members delete it. What is sound stays as it is.";
+
+const VOLUMES_ABOUT: &str = "\
+Show the health of volumes: who is left, and what is being rebuilt.
+
+LIVE counts the seats whose columns are there, and below which number repair begins; SURVIVORS those of them whose miners
+answer now. The lines below the table are seats that are not whole: how far the rebuild is, how fast, and the time left at that
+rate. With a number, one volume with all of its seats.";
+
+const POLICY_ABOUT: &str = "\
+Say where data may be kept.
+
+A policy binds the miners of the volumes that are formed under it, and whoever replaces one of them: their regions, and
+how many of them share a region or a network. Regions and networks are what miners declare. A bucket is written under
+its policy: `cess bucket create NAME --policy NUMBER`. Policy 0 is for everybody: anywhere, with the chain's own caps.";
+
+const POLICY_CREATE_ABOUT: &str = "\
+Make a policy and pay for its first volume.
+
+A policy never changes. A public one that says the same is found again and costs nothing. What no miners can satisfy
+is refused with what is missing; `cess policy check` asks without paying.
+
+  cess policy create --allow DE,FR,CH --cap-network 2
+  cess policy create --forbid US";
 
 const PUT_ABOUT: &str = "\
 Store a file, a folder, or standard input.
@@ -103,8 +165,9 @@ pub enum Command {
     Devnet(DevnetArgs),
     /// Run a validator: order and execute blocks, serve RPC
     Validator(RoleArgs),
-    /// Run a storage miner: hold fragments, serve them
-    Miner(RoleArgs),
+    /// Run a storage miner, or show how one stands
+    #[command(long_about = MINER_ABOUT)]
+    Miner(MinerArgs),
     /// Make accounts, look at them, send money
     #[command(subcommand)]
     Account(AccountCommand),
@@ -114,12 +177,18 @@ pub enum Command {
     /// Make and remove buckets
     #[command(subcommand)]
     Bucket(BucketCommand),
+    /// Say where data may be kept: regions, networks, caps
+    #[command(subcommand, long_about = POLICY_ABOUT)]
+    Policy(PolicyCommand),
     /// Store and read objects
     #[command(subcommand)]
     Object(ObjectCommand),
     /// Look at the network
     #[command(subcommand)]
     Network(NetworkCommand),
+    /// Check again what audit rounds found
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Short for `cess object put`
     #[command(long_about = PUT_ABOUT)]
     Put(PutArgs),
@@ -135,12 +204,14 @@ impl Command {
     /// Whether it only looks at what was stored, which goes on when the chain stands still.
     pub fn only_reads(&self) -> bool {
         match self {
-            Self::Get(_) | Self::Ls(_) | Self::Network(_) => true,
+            Self::Get(_) | Self::Ls(_) | Self::Network(_) | Self::Audit(_) => true,
             Self::Object(command) => {
-                !matches!(command, ObjectCommand::Put(_) | ObjectCommand::Remove(_) | ObjectCommand::Challenge(_))
+                matches!(command, ObjectCommand::Get(_) | ObjectCommand::List(_) | ObjectCommand::Stat { .. })
             }
             Self::Bucket(command) => matches!(command, BucketCommand::List),
             Self::Territory(command) => matches!(command, TerritoryCommand::List),
+            Self::Miner(arguments) => arguments.command.is_some(),
+            Self::Policy(command) => !matches!(command, PolicyCommand::Create(_) | PolicyCommand::Widen { .. }),
             _ => false,
         }
     }
@@ -158,6 +229,12 @@ pub struct DevnetArgs {
     /// Seconds between two audit rounds of a new network, 12 to 60 [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(12..=60))]
     pub audit_round: Option<u32>,
+    /// Regions that the miners of a new network declare in turn [default: DE,FR,US,JP]
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    pub regions: Vec<Region>,
+    /// Networks (ASNs) that the miners of each region declare in turn [default: 3]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub networks: Option<u16>,
     /// Delete what DIR holds and start a new network
     #[arg(long)]
     pub fresh: bool,
@@ -190,7 +267,57 @@ pub enum DevnetCommand {
     },
 }
 
-/// `cess validator`, `cess miner`
+/// `cess miner`
+#[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+pub struct MinerArgs {
+    /// Configuration, TOML; docs/operate has a commented example
+    #[arg(long, value_name = "FILE", required = true)]
+    pub config: Option<PathBuf>,
+    /// Stop when whoever holds this file's lock is gone.
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub supervised: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Option<MinerCommand>,
+}
+
+/// `cess miner …`
+#[derive(Debug, Subcommand)]
+pub enum MinerCommand {
+    /// Show how a miner stands: lots, rounds, faults and what to do about them, earnings, repairs
+    #[command(long_about = MINER_STATUS_ABOUT)]
+    Status(MinerStatusArgs),
+    /// Leave for good: free lots at once, seats when others have their columns
+    #[command(long_about = MINER_RETIRE_ABOUT)]
+    Retire(MinerRetireArgs),
+}
+
+/// `cess miner retire`
+#[derive(Debug, Args)]
+pub struct MinerRetireArgs {
+    /// Configuration of the miner that leaves
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Go on: this cannot be undone
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `cess miner status`
+#[derive(Debug, Args)]
+pub struct MinerStatusArgs {
+    /// The miner's number
+    #[arg(long, value_name = "NUMBER", conflicts_with = "address")]
+    pub id: Option<u32>,
+    /// The account of its operator
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<Address>,
+    /// How many of the last blocks rounds, fines and payments are counted over
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub blocks: u64,
+}
+
+/// `cess validator`
 #[derive(Debug, Args)]
 pub struct RoleArgs {
     /// Configuration, TOML; docs/operate has a commented example
@@ -256,15 +383,88 @@ pub enum BucketCommand {
         /// Territory that pays for what it holds; the one with the most free space if absent
         #[arg(long, value_name = "NUMBER")]
         territory: Option<u64>,
+        /// Policy that says where it is kept (see `cess policy`)
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        policy: u32,
     },
     /// List your buckets
     List,
+    /// Have what is written from now on kept under another policy; what is there stays where it is
+    SetPolicy {
+        /// The bucket's name
+        #[arg(value_parser = address::bucket_name)]
+        name: String,
+        /// The policy
+        policy: u32,
+    },
     /// Remove an empty bucket
     Remove {
         /// Its name
         #[arg(value_parser = address::bucket_name)]
         name: String,
     },
+}
+
+/// `cess policy …`
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Make a policy and pay for its first volume
+    #[command(long_about = POLICY_CREATE_ABOUT)]
+    Create(RuleArgs),
+    /// List all policies
+    List(NumberPage),
+    /// Show a policy, its volumes, and whether more can be formed
+    Show {
+        /// Its number
+        policy: u32,
+    },
+    /// Ask whether volumes can be formed now: under a policy that is there, or under one that is only thought of
+    Check {
+        /// Its number; give a rule instead to ask about a new one
+        #[arg(conflicts_with_all = ["allow", "forbid", "cap_region", "cap_network", "profile", "miners"])]
+        policy: Option<u32>,
+        #[command(flatten)]
+        rule: RuleArgs,
+    },
+    /// Pay for one more volume of a policy that takes writes at the same time: more room and more speed
+    Widen {
+        /// Its number
+        policy: u32,
+    },
+}
+
+/// What a policy says.
+#[derive(Clone, Debug, Args)]
+pub struct RuleArgs {
+    /// Only these regions, ISO 3166: DE,FR,US-CA. DE covers DE-BE; everywhere if absent
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    pub allow: Vec<Region>,
+    /// Not these regions
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    pub forbid: Vec<Region>,
+    /// Most members of a volume that declare the same region; the chain's own cap if absent
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub cap_region: Option<u16>,
+    /// Most members of a volume in the same network (ASN); the chain's own cap if absent
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub cap_network: Option<u16>,
+    /// Code of its volumes: devnet, standard or wide; the chain's own if absent
+    #[arg(long, value_name = "PROFILE", value_parser = quantity::profile)]
+    pub profile: Option<Profile>,
+    /// Only these miners, by number, whose operators named you their patron: a private policy, which earns them no emission
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub miners: Vec<u32>,
+}
+
+/// Which part of a list that is in the order of numbers.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct NumberPage {
+    /// Only those after this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub after: u32,
+    /// At most so many
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
 }
 
 /// `cess object …`
@@ -289,6 +489,12 @@ pub enum ObjectCommand {
     /// Have the members that hold an object show a piece of it that the chain chooses, for a fee
     #[command(long_about = CHALLENGE_ABOUT)]
     Challenge(ChallengeArgs),
+    /// Examine an object that cannot be read, and report what its writer made wrong
+    #[command(long_about = REPORT_ABOUT)]
+    Report {
+        /// cess://BUCKET/KEY
+        url: ObjectUrl,
+    },
 }
 
 /// `cess object challenge`
@@ -367,12 +573,43 @@ pub struct RemoveArgs {
 pub enum NetworkCommand {
     /// Show height, committee and group key
     Status,
-    /// List volumes with their members and who of them answers
-    Volumes,
+    /// Show the health of volumes: who is left, and what is being rebuilt
+    #[command(long_about = VOLUMES_ABOUT)]
+    Volumes {
+        /// Only this one, with all of its seats
+        volume: Option<u32>,
+        #[command(flatten)]
+        page: NumberPage,
+    },
     /// List storage miners
-    Miners,
+    Miners(NumberPage),
     /// Show the present audit round, and how miners stand: rounds answered, faults, earnings
-    Audits,
+    Audits(NumberPage),
+}
+
+/// `cess audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check a past round again: every opening, and every fault with what it rests on
+    #[command(long_about = AUDIT_VERIFY_ABOUT)]
+    Verify(AuditVerifyArgs),
+}
+
+/// `cess audit verify`
+#[derive(Debug, Args)]
+pub struct AuditVerifyArgs {
+    /// A transaction that committed or opened in the round
+    #[arg(value_name = "TRANSACTION", required_unless_present = "round")]
+    pub transaction: Option<B256>,
+    /// The round
+    #[arg(long, value_name = "NUMBER", conflicts_with = "transaction")]
+    pub round: Option<u64>,
+    /// Only what concerns this miner
+    #[arg(long, value_name = "NUMBER")]
+    pub miner: Option<u32>,
+    /// How many blocks back the round may have begun
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub blocks: u64,
 }
 
 /// The arguments with `--devnet` completed: before a noun it stands alone, as in `cess --devnet network status`.

@@ -31,6 +31,10 @@ const VALIDATORS: u32 = 4;
 /// Time between two audit rounds of a new network, if none is asked for.
 const AUDIT_ROUND_S: u32 = 60;
 const MINERS: u32 = 12;
+/// Regions that miners declare, if none are asked for.
+const REGIONS: [&str; 4] = ["DE", "FR", "US", "JP"];
+/// Networks that they declare, if no other number is asked for.
+const NETWORKS: u16 = 3;
 /// Most roles of a kind: a machine has only so many ports.
 const ROLES_MAX: u32 = 256;
 /// How long the last roles of a devnet that died may take to let go.
@@ -99,7 +103,13 @@ fn prepare(folder: &Folder, arguments: &DevnetArgs) -> Result<Description> {
     ensure!(miners == 0 || miners >= members, "{miners} miners form no volume: that takes {members} (or none at all)");
     // What an interrupted attempt has left is no network.
     folder.clear()?;
-    genesis::create(folder, Size { validators, miners: size(miners, 0)?, audit_round_s })
+    let regions = match arguments.regions.as_slice() {
+        [] => REGIONS.iter().map(|code| code.parse()).collect::<Result<Vec<_>, _>>()?,
+        asked => asked.to_vec(),
+    };
+    let networks = arguments.networks.unwrap_or(NETWORKS);
+    let miners = size(miners, 0)?;
+    genesis::create(folder, Size { validators, miners, audit_round_s, regions: &regions, networks })
 }
 
 fn size(count: u32, min: u32) -> Result<u16> {

@@ -1,6 +1,7 @@
 //! Be the one program.
 
 mod account;
+mod audit;
 mod bucket;
 mod cli;
 mod config;
@@ -12,6 +13,7 @@ mod nodes;
 mod object;
 mod passphrase;
 mod pin;
+mod policy;
 mod print;
 mod session;
 mod supervised;
@@ -20,7 +22,7 @@ mod validator;
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command, Globals};
+use cli::{Cli, Command, Globals, MinerArgs, MinerCommand, RoleArgs};
 use devnet::Interrupts;
 use session::Session;
 use std::process::ExitCode;
@@ -63,7 +65,12 @@ fn run(Cli { globals, command }: Cli) -> Result<()> {
     match command {
         // The consensus library brings its own runtime.
         Command::Validator(arguments) => validator::run(arguments),
-        Command::Miner(arguments) => in_runtime(miner::run(arguments)),
+        Command::Miner(MinerArgs { config: Some(config), supervised, command: None }) => {
+            in_runtime(miner::run(RoleArgs { config, supervised }))
+        }
+        Command::Miner(MinerArgs { command: Some(MinerCommand::Retire(arguments)), .. }) => {
+            in_runtime(interruptible(miner::retire(arguments)))
+        }
         Command::Devnet(arguments) => in_runtime(devnet::run(arguments, &globals)),
         command => in_runtime(interruptible(act(command, &globals))),
     }
@@ -78,12 +85,15 @@ async fn act(command: Command, globals: &Globals) -> Result<()> {
         Command::Account(command) => account::run(command, globals).await,
         Command::Territory(command) => territory::run(command, &open()?).await,
         Command::Bucket(command) => bucket::run(command, &open()?).await,
+        Command::Policy(command) => policy::run(command, &open()?).await,
         Command::Object(command) => object::run(command, &open()?).await,
         Command::Network(command) => network::run(command, &open()?).await,
+        Command::Audit(command) => audit::run(command, &open()?).await,
         Command::Put(arguments) => object::put(arguments, &open()?).await,
         Command::Get(arguments) => object::get(arguments, &open()?).await,
         Command::Ls(arguments) => object::ls(arguments, &open()?).await,
         Command::Rm(arguments) => object::remove(arguments, &open()?).await,
+        Command::Miner(MinerArgs { command: Some(command), .. }) => miner::show(command, &open()?).await,
         Command::Validator(_) | Command::Miner(_) | Command::Devnet(_) => unreachable!("these run on their own"),
     }
 }

@@ -1,8 +1,12 @@
 //! Run a storage miner: read its configuration, register, hold fragments, serve them.
 
 mod file;
+mod retire;
+mod status;
 
 pub use file::{MinerFile, Operator};
+pub use retire::retire;
+pub use status::show;
 
 use crate::{
     cli::RoleArgs,
@@ -83,7 +87,8 @@ async fn start(file: &MinerFile, dir: &Path, data: &Path) -> Result<Running> {
         tracing::error!(fragments = recovery.lost.len(), "fragments are missing on disk");
     }
     let transport = bind(file, &secret, &spec).await?;
-    let config = MinerConfig { region: file.region.clone(), lots: file.lots, endpoint: endpoint(file, &transport)? };
+    let (region, network, lots) = (file.region.clone(), file.network, file.lots);
+    let config = MinerConfig { region, network, lots, endpoint: endpoint(file, &transport)? };
     let keys = Keys { operator, receipt };
     let idle = idle(file, data, &spec)?;
     let handle = Miner::start_with_idle(config, chain, Arc::new(transport.clone()), store, keys, idle).await?;

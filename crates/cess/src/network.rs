@@ -1,23 +1,24 @@
 //! Look at the network: `cess network`.
 
-mod audits;
-mod members;
+pub mod audits;
+pub mod members;
+pub mod volumes;
 
 use crate::{
-    cli::{NetworkCommand, format_bytes},
+    cli::{NetworkCommand, NumberPage, format_bytes},
     print::{self, Table},
     session::Session,
 };
 use alloy_primitives::{Address, B256, Bytes};
 use anyhow::Result;
-use client::chain::Network;
+use client::{Region, chain::Network};
 use members::{Member, Members};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use types::{
-    Profile,
-    abi::{IVolumes, VOLUMES},
-};
+use types::abi::{IMiners, IVolumes, MINERS, VOLUMES};
+
+/// Most volumes that are looked at for what miners hold.
+const USED_VOLUMES_MAX: u32 = 10_000;
 
 /// `cess network status --json`
 #[derive(Serialize)]
@@ -41,45 +42,25 @@ struct MinerView {
     operator: Address,
     endpoint: Option<String>,
     region: String,
+    /// Its autonomous system as declared; 0 for none.
+    network: u32,
     lots: u32,
     lots_free: u32,
-    /// Bytes it has to hold.
-    used: u64,
+    /// Bytes it has to hold; absent where there are too many volumes to look at.
+    used: Option<u64>,
     /// Faults that audits found; none on a chain without them.
     faults: u32,
     retired: bool,
-}
-
-/// An element of `cess network volumes --json`
-#[derive(Serialize)]
-struct VolumeView {
-    id: u32,
-    /// Absent if this program does not know it.
-    profile: Option<Profile>,
-    open: bool,
-    stripes: u32,
-    column_bytes: u64,
-    members: Vec<MemberView>,
-    /// Members that answer now.
-    survivors: usize,
-}
-
-/// A seat of a volume.
-#[derive(Serialize)]
-struct MemberView {
-    seat: usize,
-    miner: u32,
-    name: String,
-    answers: bool,
 }
 
 /// Does what `cess network …` says.
 pub async fn run(command: NetworkCommand, session: &Session) -> Result<()> {
     match command {
         NetworkCommand::Status => status(session).await,
-        NetworkCommand::Volumes => volumes(session).await,
-        NetworkCommand::Miners => miners(session).await,
-        NetworkCommand::Audits => audits::run(session).await,
+        NetworkCommand::Volumes { volume: Some(volume), .. } => volumes::one(volume, session).await,
+        NetworkCommand::Volumes { volume: None, page } => volumes::list(page, session).await,
+        NetworkCommand::Miners(page) => miners(page, session).await,
+        NetworkCommand::Audits(page) => audits::run(page, session).await,
     }
 }
 
@@ -110,99 +91,69 @@ async fn status(session: &Session) -> Result<()> {
     print::line(lines.join("\n"))
 }
 
-async fn miners(session: &Session) -> Result<()> {
-    let members = Members::read(session).await?;
-    let mut used: BTreeMap<u32, u64> = BTreeMap::new();
-    for (_, volume) in all_volumes(session).await? {
-        for miner in volume.miners {
-            *used.entry(miner).or_default() += volume.columnBytes;
-        }
-    }
+async fn miners(page: NumberPage, session: &Session) -> Result<()> {
+    let (members, more) = Members::page(session, page).await?;
+    let used = used(session).await?;
     let standings = audits::standings(session, &members).await?.unwrap_or_default();
     let faults = standings.iter().map(|standing| standing.faults).chain(std::iter::repeat(0));
+    let calls: Vec<_> = members.all().map(|member| IMiners::standingCall { id: member.id }).collect();
+    let places = Network(&*session.chain).read_many(MINERS, &calls).await?;
+    let all = members.all().zip(places).zip(faults);
     let views: Vec<MinerView> =
-        members.all().zip(faults).map(|(member, faults)| miner_view(member, &used, faults)).collect();
+        all.map(|((member, place), faults)| miner_view(member, place.network, used.as_ref(), faults)).collect();
     if session.json() {
         return print::json(&views);
     }
-    let mut table = Table::new(["miner", "region", "lots", "free", "used", "faults", "endpoint"]);
+    let mut table = Table::new(["miner", "region", "network", "lots", "free", "used", "faults", "endpoint"]);
     for view in views {
         let endpoint = view.endpoint.unwrap_or_else(|| "unknown".into());
-        let lots = [view.lots.to_string(), view.lots_free.to_string()];
-        let [all, free] = lots;
-        table.row([view.name, view.region, all, free, format_bytes(view.used), view.faults.to_string(), endpoint]);
+        let network = if view.network == 0 { "-".into() } else { format!("AS{}", view.network) };
+        let [all, free] = [view.lots.to_string(), view.lots_free.to_string()];
+        table.row([
+            view.name,
+            view.region,
+            network,
+            all,
+            free,
+            view.used.map_or("-".into(), format_bytes),
+            view.faults.to_string(),
+            endpoint,
+        ]);
     }
-    table.print()
+    table.print()?;
+    print::more(page, more)
 }
 
-fn miner_view(member: &Member, used: &BTreeMap<u32, u64>, faults: u32) -> MinerView {
+fn miner_view(member: &Member, network: u32, used: Option<&BTreeMap<u32, u64>>, faults: u32) -> MinerView {
     let record = &member.record;
-    let region = record.region.as_slice();
-    let end = region.iter().position(|byte| *byte == 0).unwrap_or(region.len());
     MinerView {
         name: member.name.clone(),
         id: member.id,
         operator: record.operator,
         endpoint: member.endpoint.as_ref().map(members::shown),
-        region: String::from_utf8_lossy(&region[..end]).into_owned(),
+        region: Region::from(record.region).to_string(),
+        network,
         lots: record.lots,
         lots_free: record.lotsFree,
-        used: used.get(&member.id).copied().unwrap_or_default(),
+        used: used.map(|used| used.get(&member.id).copied().unwrap_or_default()),
         faults,
         retired: record.retired,
     }
 }
 
-async fn volumes(session: &Session) -> Result<()> {
-    let volumes = all_volumes(session).await?;
-    let members = Members::read(session).await?;
-    let answering = members.answering().await?;
-    let views: Vec<VolumeView> = volumes
-        .into_iter()
-        .map(|(id, volume)| {
-            let seats = volume.miners.iter().enumerate().map(|(seat, &miner)| MemberView {
-                seat,
-                miner,
-                name: members.name(miner),
-                answers: answering.contains(&miner),
-            });
-            let seats: Vec<MemberView> = seats.collect();
-            VolumeView {
-                id,
-                profile: Profile::from_u8(volume.profile),
-                open: volume.open,
-                stripes: volume.stripeCount,
-                column_bytes: volume.columnBytes,
-                survivors: seats.iter().filter(|seat| seat.answers).count(),
-                members: seats,
-            }
-        })
-        .collect();
-    if session.json() {
-        return print::json(&views);
-    }
-    let mut table = Table::new(["volume", "profile", "state", "stripes", "column", "survivors", "members"]);
-    for view in views {
-        let state = if view.open { "open" } else { "full" };
-        let survivors = format!("{} of {}", view.survivors, view.members.len());
-        let names: Vec<&str> = view.members.iter().map(|member| member.name.as_str()).collect();
-        table.row([
-            view.id.to_string(),
-            view.profile.map_or("unknown".into(), |profile| format!("{profile:?}").to_lowercase()),
-            state.into(),
-            view.stripes.to_string(),
-            format_bytes(view.column_bytes),
-            survivors,
-            names.join(" "),
-        ]);
-    }
-    table.print()
-}
-
-/// Every volume with its number.
-async fn all_volumes(session: &Session) -> Result<Vec<(u32, IVolumes::Volume)>> {
+/// Bytes of each miner's columns; nothing where there are too many volumes to look at.
+async fn used(session: &Session) -> Result<Option<BTreeMap<u32, u64>>> {
     let network = Network(&*session.chain);
-    let ids = 1..=network.volume_count().await?;
-    let calls: Vec<_> = ids.clone().map(|id| IVolumes::volumeCall { id }).collect();
-    Ok(ids.zip(network.read_many(VOLUMES, &calls).await?).collect())
+    let count = network.volume_count().await?;
+    if count > USED_VOLUMES_MAX {
+        return Ok(None);
+    }
+    let calls: Vec<_> = (1..=count).map(|id| IVolumes::volumeCall { id }).collect();
+    let mut used: BTreeMap<u32, u64> = BTreeMap::new();
+    for volume in network.read_many(VOLUMES, &calls).await? {
+        for miner in volume.miners {
+            *used.entry(miner).or_default() += volume.columnBytes;
+        }
+    }
+    Ok(Some(used))
 }

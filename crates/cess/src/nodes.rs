@@ -199,6 +199,10 @@ impl ChainApi for Nodes {
         ask!(self, node => node.receipt(hash))
     }
 
+    async fn transaction(&self, hash: B256) -> Result<Option<(Address, Bytes)>, ChainError> {
+        ask!(self, node => node.transaction(hash))
+    }
+
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
         let answer = match self.proved(keys).await {
             Err(ChainError::Old { age_s, .. }) if self.reads_old => {

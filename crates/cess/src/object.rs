@@ -5,6 +5,7 @@ mod destination;
 mod get;
 mod progress;
 mod put;
+mod report;
 
 pub use get::get;
 pub use put::put;
@@ -50,6 +51,7 @@ pub async fn run(command: ObjectCommand, session: &Session) -> Result<()> {
         ObjectCommand::Stat { url } => stat(&url, session).await,
         ObjectCommand::Remove(arguments) => remove(arguments, session).await,
         ObjectCommand::Challenge(arguments) => challenge::challenge(arguments, session).await,
+        ObjectCommand::Report { url } => report::report(&url, session).await,
     }
 }
 

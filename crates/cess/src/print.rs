@@ -1,5 +1,6 @@
 //! Print results: tables and lines for people, JSON for programs.
 
+use crate::cli::NumberPage;
 use anyhow::Result;
 use serde::Serialize;
 use std::{
@@ -25,6 +26,24 @@ pub fn note(text: &str) -> Result<()> {
         eprintln!("{text}");
     }
     Ok(())
+}
+
+/// Tells a person how a list goes on of which this was a page.
+pub fn more(page: NumberPage, more: u32) -> Result<()> {
+    match more {
+        0 => Ok(()),
+        more => note(&format!("{more} more: --after {}", page.after.saturating_add(page.limit))),
+    }
+}
+
+/// A span of time for people.
+pub fn span(ms: u64) -> String {
+    match ms / 1_000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
 }
 
 /// How a person calls this program: by its name if the shell finds it, by its path otherwise.

@@ -22,7 +22,7 @@ use types::{
 /// Generation of the policy key; rotation will count it up.
 const GENERATION: u64 = 0;
 /// The policy that everybody may use.
-const PUBLIC_POLICY: u32 = 0;
+pub const PUBLIC_POLICY: u32 = 0;
 
 /// Why an operation on a bucket failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +87,8 @@ pub struct BucketSummary {
     pub name: String,
     /// The territory that pays.
     pub territory: u64,
+    /// The policy under which it is written.
+    pub policy: u32,
     /// Updates of its index so far.
     pub version: u64,
 }
@@ -129,21 +131,23 @@ fn check_name(name: &str) -> Result<(), BucketError> {
 }
 
 impl Client {
-    /// Creates a bucket whose data a territory pays for.
+    /// Creates a bucket whose data a territory pays for, and which may be kept anywhere.
     pub async fn create_bucket(&self, name: &str, territory: u64) -> Result<BucketId, BucketError> {
+        self.create_bucket_under(name, territory, PUBLIC_POLICY).await
+    }
+
+    /// Creates a bucket whose data is kept where a policy says. One that nothing satisfies is refused with what is missing.
+    pub async fn create_bucket_under(&self, name: &str, territory: u64, policy: u32) -> Result<BucketId, BucketError> {
         check_name(name)?;
+        let profile = match policy {
+            PUBLIC_POLICY => self.spec().storage.profile as u8,
+            policy => Network(&**self.chain()).policy(policy).await?.rule.profile,
+        };
         let tag = B256::from(self.keys().storage.bucket_name_tag(name));
         let id = bucket_id(self.address(), &tag);
         let key = self.keys().storage.page_key(&id, GENERATION);
         let sealed_name = sealing::seal_page(&key, &name_context(&id), name.as_bytes(), &mut rand::rng());
-        let call = IBuckets::createCall {
-            tag,
-            territory,
-            policy: PUBLIC_POLICY,
-            profile: self.spec().storage.profile as u8,
-            flags: 0,
-            sealedName: sealed_name.into(),
-        };
+        let call = IBuckets::createCall { tag, territory, policy, profile, flags: 0, sealedName: sealed_name.into() };
         self.sender().call(BUCKETS, U256::ZERO, &call).await?;
         Ok(id)
     }
@@ -165,8 +169,8 @@ impl Client {
             let Ok(name) = sealing::open_page(&key, &name_context(&event.bucket), &event.sealedName) else { continue };
             let Ok(name) = String::from_utf8(name) else { continue };
             if let Some(record) = self.bucket_record(event.bucket).await? {
-                let (territory, version) = (record.territory, record.version);
-                buckets.push(BucketSummary { id: event.bucket, name, territory, version });
+                let IBuckets::Bucket { territory, policy, version, .. } = record;
+                buckets.push(BucketSummary { id: event.bucket, name, territory, policy, version });
             }
         }
         buckets.sort_by(|a, b| a.name.cmp(&b.name));

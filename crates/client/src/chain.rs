@@ -220,6 +220,11 @@ pub trait ChainApi: Send + Sync + 'static {
     /// The receipt, once the transaction is in a finalised block.
     async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError>;
 
+    /// Receiver and input of a transaction in a finalised block, if the node still has it.
+    async fn transaction(&self, _hash: B256) -> Result<Option<(Address, Bytes)>, ChainError> {
+        Err(ChainError::Invalid("this chain keeps no transactions".into()))
+    }
+
     /// Entries of the newest state, at most [`STATE_KEYS_MAX`], all of one block.
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError>;
 }

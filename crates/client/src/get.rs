@@ -3,7 +3,7 @@
 use crate::{
     Client, ReadError,
     bucket::{Bucket, BucketError},
-    index::{DecodeError, Entry, Extent, Part},
+    index::{DecodeError, Entry, Extent, Part, SegmentRef},
     list::{ListError, Object},
     pages::IndexError,
     progress::{Event, Progress},

@@ -20,12 +20,14 @@
 //! ```
 
 pub mod account;
+pub mod audits;
 mod bucket;
 pub mod chain;
 mod challenge;
 mod client;
 mod config;
 mod directory;
+pub mod evidence;
 mod get;
 pub mod index;
 mod journal;
@@ -34,6 +36,7 @@ mod list;
 mod object;
 pub mod pages;
 pub mod peers;
+pub mod policy;
 mod progress;
 mod put;
 mod read;
@@ -43,15 +46,17 @@ mod update;
 mod write;
 
 pub use account::{SendError, Sender};
-pub use bucket::{BucketError, BucketSummary};
+pub use bucket::{BucketError, BucketSummary, PUBLIC_POLICY};
 pub use chain::{ChainApi, ChainError};
 pub use challenge::{Challenge, ChallengeError, ChallengeState};
 pub use client::Client;
 pub use config::{ClientConfig, ReadConfig, WriteConfig};
+pub use evidence::{EvidenceError, Examined};
 pub use get::{GetError, GetOptions, GetReport};
 pub use index::{Condition, Conflict};
 pub use keys::{Keys, KeysError};
 pub use list::{ListError, Listing, Object};
+pub use policy::{NewPolicy, PolicyError, PolicySummary, Region, RegionError};
 pub use progress::{Event, Progress};
 pub use put::{PutError, PutOptions, PutReport, Source};
 pub use read::ReadError;

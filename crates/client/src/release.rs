@@ -87,6 +87,17 @@ impl Client {
         Err(ReleaseError::Busy { volume })
     }
 
+    /// A live stripe of a volume with its place in the log; nothing if there is none of this segment.
+    pub(crate) async fn release_of(&self, volume: u32, segment: SegmentId) -> Result<Option<Release>, ReleaseError> {
+        let positions = self.positions(volume, &[segment]).await?;
+        let Some(&index) = positions.first() else { return Ok(None) };
+        let known = self.directory().volume(volume).await?;
+        let log = Network(&**self.chain()).log(volume, known.stripe_count).await?;
+        let leaves = self.leaves(&known, &log).await?;
+        let hashes: Vec<B256> = leaves.iter().map(StripeLeaf::hash).collect();
+        Ok(release(&Tree::new(&hashes), &leaves, index))
+    }
+
     /// The places in the log of those segments that are live.
     pub(crate) async fn positions(&self, volume: u32, segments: &[SegmentId]) -> Result<Vec<u32>, ReleaseError> {
         let places: Vec<_> = segments.iter().map(|segment| (volume, *segment)).collect();

@@ -93,7 +93,7 @@ pub(crate) fn keys(index: usize) -> Keys {
 }
 
 pub(crate) fn config(index: usize) -> MinerConfig {
-    MinerConfig { region: "DE".into(), lots: 4, endpoint: MemoryNetwork::endpoint(peer(index)) }
+    MinerConfig { region: "DE".into(), network: 0, lots: 4, endpoint: MemoryNetwork::endpoint(peer(index)) }
 }
 
 /// Small lots.

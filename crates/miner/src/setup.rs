@@ -23,6 +23,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub struct MinerConfig {
     /// ISO 3166-1 alpha-2 or 3166-2 code of the place, such as `DE` or `US-CA`.
     pub region: String,
+    /// Number of the autonomous system (ASN) that it is in; 0 if that is not said.
+    pub network: u32,
     /// Lots to pledge in all; more are never taken back.
     pub lots: u32,
     /// Where peers reach this miner.
@@ -102,11 +104,12 @@ async fn try_set_up(
     let mut miner = network.miner_of(sender.address()).await?;
     if miner == 0 {
         let operator = sender.address();
-        let call = IMiners::registerCall {
+        let call = IMiners::registerInCall {
             receiptKey: keys.receipt.public().to_bytes().to_vec().into(),
             proofOfPossession: keys.receipt.prove_possession(spec.chain_id, operator).to_bytes().to_vec().into(),
             endpoint: endpoint.clone().into(),
             region: region(&config.region)?,
+            network: config.network,
         };
         sender.call(MINERS, U256::ZERO, &call).await?;
         miner = network.miner_of(sender.address()).await?;

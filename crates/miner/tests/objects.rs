@@ -45,7 +45,7 @@ fn storage() -> StorageSpec {
 async fn start(chain: &Arc<MemoryChain>, network: &MemoryNetwork, disk: &MemoryDisk, index: usize) -> MinerHandle {
     let transport = network.join(peer(index));
     let (store, _) = Store::open(disk.clone(), StoreConfig { capacity_bytes: 1 << 30 }).expect("the disk works");
-    let config = MinerConfig { region: "DE".into(), lots: 4, endpoint: transport.endpoint() };
+    let config = MinerConfig { region: "DE".into(), network: 64_512, lots: 4, endpoint: transport.endpoint() };
     let keys = Keys { operator: operator(index), receipt: ReceiptKey::derive(&[index as u8 + 1; 32]) };
     let miner = Miner::start(config, chain.clone(), Arc::new(transport.clone()), store, keys).await.expect("starts");
     transport.serve(miner.service());

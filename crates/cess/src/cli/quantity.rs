@@ -5,6 +5,7 @@ use alloy_primitives::{
     utils::{format_ether, parse_units},
 };
 use std::{fmt, str::FromStr};
+use types::Profile;
 
 /// Binary and decimal units, largest first.
 const UNITS: [(&str, u64); 11] = [
@@ -20,6 +21,24 @@ const UNITS: [(&str, u64); 11] = [
     ("KB", 1_000),
     ("B", 1),
 ];
+
+/// Codes by name.
+const PROFILES: [Profile; 3] = [Profile::Devnet, Profile::Standard, Profile::Wide];
+
+/// What a code is called.
+pub fn profile_name(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Devnet => "devnet",
+        Profile::Standard => "standard",
+        Profile::Wide => "wide",
+    }
+}
+
+/// The code of this name.
+pub fn profile(text: &str) -> Result<Profile, String> {
+    let found = PROFILES.into_iter().find(|profile| profile_name(*profile).eq_ignore_ascii_case(text));
+    found.ok_or_else(|| "a profile is devnet, standard or wide".into())
+}
 
 /// A number of bytes, as in `10GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use crate::{
 use alloy_primitives::{Address, U256};
 use anyhow::{Context, Result};
 use chain::dealer::{Dealt, Seat, deal};
+use client::Region;
 use rpc::RpcConfig;
 use std::{
     fs,
@@ -38,21 +39,33 @@ const VALIDATOR_PORTS: u16 = 2;
 const LOTS: u32 = 16;
 /// Miners that fill a lot with idle content: a GiB in all, so that a devnet takes little of the disk.
 const PLOTTING_MINERS: u16 = 4;
-/// Regions that miners declare in turn.
-const REGIONS: [&str; 4] = ["DE", "FR", "US", "JP"];
+/// First of the networks that miners declare: autonomous systems for private use (RFC 6996).
+const FIRST_NETWORK: u32 = 64_512;
 
-/// How large a devnet is, and how often its miners are audited.
+/// How large a devnet is, where its miners say that they are, and how often they are audited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
+pub struct Size<'a> {
     /// Validators.
     pub validators: u16,
     /// Storage miners.
     pub miners: u16,
     /// Time between two audit rounds.
     pub audit_round_s: u32,
+    /// Regions that miners declare in turn, at least one.
+    pub regions: &'a [Region],
+    /// Networks that miners of each region declare in turn, at least one.
+    pub networks: u16,
 }
 
-impl Size {
+impl Size<'_> {
+    /// Where a miner says that it is: the miners of a region are spread over all networks, and the other way round.
+    fn place(self, index: u16) -> (Region, u32) {
+        let turn = usize::from(index) / self.regions.len();
+        let place = usize::from(index) % self.regions.len();
+        let network = (place + turn) % usize::from(self.networks);
+        (self.regions[place], FIRST_NETWORK + network as u32)
+    }
+
     fn validator_ports(self, index: u16, first: u16) -> (SocketAddr, SocketAddr) {
         let port = first + index * VALIDATOR_PORTS;
         (local(port), local(port + 1))
@@ -69,7 +82,7 @@ impl Size {
 
 /// Makes everything a new devnet needs in an empty folder. The specification is written last: a folder with one is
 /// complete.
-pub fn create(folder: &Folder, size: Size) -> Result<Description> {
+pub fn create(folder: &Folder, size: Size<'_>) -> Result<Description> {
     let first = ports::free_block(size.ports())?;
     let dealt = deal(u32::from(size.validators), rand::random());
     let spec = specification(size, first, &dealt);
@@ -88,7 +101,7 @@ pub fn create(folder: &Folder, size: Size) -> Result<Description> {
     Ok(description)
 }
 
-fn specification(size: Size, first: u16, dealt: &Dealt) -> ChainSpec {
+fn specification(size: Size<'_>, first: u16, dealt: &Dealt) -> ChainSpec {
     let validators = (0..).zip(&dealt.seats).map(|(index, seat)| ValidatorSpec {
         public_key: seat.public_key,
         beneficiary: accounts::beneficiary(u32::from(index)).address(),
@@ -122,7 +135,7 @@ fn fund(address: Address) -> Allocation {
     Allocation { address, balance: U256::from(COINS) * coin }
 }
 
-fn write_validator(folder: &Folder, size: Size, first: u16, index: u16, seat: &Seat) -> Result<()> {
+fn write_validator(folder: &Folder, size: Size<'_>, first: u16, index: u16, seat: &Seat) -> Result<()> {
     let name = name(Kind::Validator, index);
     let dir = folder.role(&name);
     let (rpc, listen) = size.validator_ports(index, first);
@@ -142,12 +155,13 @@ fn write_validator(folder: &Folder, size: Size, first: u16, index: u16, seat: &S
     write_config(&folder.config(&name), &config)
 }
 
-fn write_miner(folder: &Folder, size: Size, first: u16, index: u16, nodes: &[String]) -> Result<()> {
+fn write_miner(folder: &Folder, size: Size<'_>, first: u16, index: u16, nodes: &[String]) -> Result<()> {
     let name = name(Kind::Miner, index);
     let dir = folder.role(&name);
     let mut nodes = nodes.to_vec();
     // Every miner asks another validator first.
     nodes.rotate_left(usize::from(index % size.validators));
+    let (region, network) = size.place(index);
     let config = MinerFile {
         nodes,
         genesis: Some(PathBuf::from("../genesis.toml")),
@@ -156,7 +170,8 @@ fn write_miner(folder: &Folder, size: Size, first: u16, index: u16, nodes: &[Str
         tcp: true,
         announce: Vec::new(),
         relay: None,
-        region: REGIONS[usize::from(index) % REGIONS.len()].into(),
+        region: region.to_string(),
+        network,
         lots: LOTS,
         plot_threads: Some(1),
         plot_lots: Some(u32::from(index < PLOTTING_MINERS)),
@@ -168,7 +183,7 @@ fn write_miner(folder: &Folder, size: Size, first: u16, index: u16, nodes: &[Str
     write_config(&folder.config(&name), &config)
 }
 
-fn describe(folder: &Folder, size: Size, first: u16) -> Description {
+fn describe(folder: &Folder, size: Size<'_>, first: u16) -> Description {
     let role = |kind: Kind, index: u16, endpoints: Vec<String>| {
         let name = name(kind, index);
         Role { data: folder.role(&name), name, kind, pid: None, endpoints }
@@ -225,4 +240,21 @@ fn write_secret(path: &Path, secret: &str) -> Result<()> {
     let open = fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path);
     open.and_then(|mut file| writeln!(file, "{secret}"))
         .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn miners_of_every_region_are_in_every_network() {
+        for (regions, networks) in [(&["DE", "FR", "US", "JP"][..], 3), (&["DE", "FR", "US"], 3), (&["DE", "FR"], 4)] {
+            let regions: Vec<Region> = regions.iter().map(|code| code.parse().unwrap()).collect();
+            let miners = regions.len() as u16 * networks;
+            let size = Size { validators: 4, miners, audit_round_s: 60, regions: &regions, networks };
+            let places: BTreeSet<_> = (0..miners).map(|index| size.place(index)).collect();
+            assert_eq!(places.len(), usize::from(miners), "{places:?}");
+        }
+    }
 }

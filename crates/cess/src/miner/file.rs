@@ -36,6 +36,9 @@ pub struct MinerFile {
     pub relay: Option<String>,
     /// Region it declares: ISO 3166-1 or 3166-2, such as DE or US-CA.
     pub region: String,
+    /// Network it declares: the number of its autonomous system (ASN); 0 for none. Policies may cap members of a network.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub network: u32,
     /// Lots to pledge in all.
     pub lots: u32,
     /// Cores that fill pledged space with idle content; half of them if it is not said.
@@ -68,6 +71,10 @@ pub enum Operator {
 
 fn yes() -> bool {
     true
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl MinerFile {

@@ -13,6 +13,7 @@ fn complete() -> MinerFile {
         announce: vec!["203.0.113.7:26800".parse().unwrap()],
         relay: Some("https://relay.example.org".into()),
         region: "DE-BE".into(),
+        network: 64_512,
         lots: 16,
         plot_threads: Some(2),
         plot_lots: Some(16),
@@ -46,6 +47,11 @@ fn example_is_as_documented() {
             ("announce", "Optional: where peers reach it, if that is not where it listens. At most four."),
             ("relay", "Optional: relay through which peers reach it when they cannot directly."),
             ("region", "Region it declares: ISO 3166-1 or 3166-2."),
+            (
+                "network",
+                "Optional: network it declares, by the number of its autonomous system (ASN). Policies that cap the \
+                 members of a network count all miners without one as one network.",
+            ),
             ("lots", "Lots to pledge in all; their collateral is taken from the operator's account."),
             (
                 "plot_threads",

@@ -2,6 +2,7 @@
 
 use super::members::{Member, Members};
 use crate::{
+    cli::NumberPage,
     print::{self, Table},
     session::Session,
 };
@@ -46,7 +47,7 @@ struct StandingView {
     claimable_wei: U256,
 }
 
-/// Where all miners stand, in their order; nothing on a chain without audits.
+/// Where these miners stand, in their order; nothing on a chain without audits.
 pub async fn standings(session: &Session, members: &Members) -> Result<Option<Vec<IAudits::Standing>>> {
     if session.chain.spec().await?.storage.audits.is_none() {
         return Ok(None);
@@ -56,8 +57,8 @@ pub async fn standings(session: &Session, members: &Members) -> Result<Option<Ve
 }
 
 /// Does what `cess network audits` says.
-pub async fn run(session: &Session) -> Result<()> {
-    let members = Members::read(session).await?;
+pub async fn run(page: NumberPage, session: &Session) -> Result<()> {
+    let (members, more) = Members::page(session, page).await?;
     let view = match standings(session, &members).await? {
         None => AuditsView { round: None, miners: Vec::new() },
         Some(standings) => {
@@ -79,7 +80,8 @@ pub async fn run(session: &Session) -> Result<()> {
         let (lots, committed, faults) = (row.lots.to_string(), row.committed.to_string(), row.faults.to_string());
         table.row([row.name, lots, committed, faults, last_fault, vesting, claimable]);
     }
-    table.print()
+    table.print()?;
+    print::more(page, more)
 }
 
 fn standing_view(member: &Member, standing: IAudits::Standing) -> StandingView {
@@ -95,15 +97,20 @@ fn standing_view(member: &Member, standing: IAudits::Standing) -> StandingView {
     }
 }
 
-fn round_view(round: &IAudits::Round) -> RoundView {
-    let stage = match Stage::from_u8(round.stage) {
+/// What a round is at.
+pub fn stage_name(stage: u8) -> &'static str {
+    match Stage::from_u8(stage) {
         Stage::Rest => "between rounds",
         Stage::AwaitA => "waiting for its first beacon",
         Stage::Commit => "taking commitments",
         Stage::AwaitB => "waiting for its second beacon",
         Stage::Open => "taking openings",
         Stage::Settle => "judging what was not opened",
-    };
+    }
+}
+
+fn round_view(round: &IAudits::Round) -> RoundView {
+    let stage = stage_name(round.stage);
     let IAudits::Round { number, deadlineMs, lots, samples, .. } = *round;
     RoundView { number, stage, deadline_ms: deadlineMs, lots, samples }
 }

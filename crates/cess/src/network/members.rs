@@ -1,6 +1,6 @@
 //! Know the miners by name, and find out which of them answer.
 
-use crate::{devnet::Kind, session::Session};
+use crate::{cli::NumberPage, devnet::Kind, session::Session};
 use anyhow::Result;
 use client::chain::Network;
 use futures::{StreamExt, stream};
@@ -9,7 +9,7 @@ use std::{
     net::Ipv4Addr,
     time::Duration,
 };
-use transport::{PeerConfig, PeerTransport, StatusQuery, Transport};
+use transport::{MinerStatus, PeerConfig, PeerTransport, StatusQuery, Transport};
 use types::{
     Endpoint,
     abi::{IMiners, MINERS},
@@ -32,17 +32,23 @@ pub struct Member {
     pub record: IMiners::Miner,
 }
 
-/// All miners by number.
+/// Miners by number.
 pub struct Members(BTreeMap<u32, Member>);
 
 impl Members {
-    /// Reads the registry.
-    pub async fn read(session: &Session) -> Result<Self> {
-        let network = Network(&*session.chain);
-        let ids = 1..=network.miner_count().await?;
-        let calls: Vec<_> = ids.clone().map(|id| IMiners::minerCall { id }).collect();
-        let records = network.read_many(MINERS, &calls).await?;
-        let members = ids.zip(records).map(|(id, record)| {
+    /// Reads a page of the registry, and says how many miners come after it.
+    pub async fn page(session: &Session, page: NumberPage) -> Result<(Self, u32)> {
+        let count = Network(&*session.chain).miner_count().await?;
+        let last = count.min(page.after.saturating_add(page.limit));
+        Ok((Self::of(session, page.after.saturating_add(1)..=last).await?, count.saturating_sub(last)))
+    }
+
+    /// Reads these miners of the registry.
+    pub async fn of(session: &Session, ids: impl IntoIterator<Item = u32>) -> Result<Self> {
+        let ids: Vec<u32> = ids.into_iter().collect();
+        let calls: Vec<_> = ids.iter().map(|&id| IMiners::minerCall { id }).collect();
+        let records = Network(&*session.chain).read_many(MINERS, &calls).await?;
+        let members = ids.into_iter().zip(records).map(|(id, record)| {
             let endpoint = Endpoint::decode(&record.endpoint).ok();
             let role = endpoint.as_ref().and_then(|endpoint| role_at(session, endpoint));
             (id, Member { id, name: role.unwrap_or_else(|| format!("miner #{id}")), endpoint, record })
@@ -60,18 +66,22 @@ impl Members {
         self.0.get(&id).map_or_else(|| format!("miner #{id}"), |member| member.name.clone())
     }
 
-    /// Numbers of the miners that answer now.
+    /// The numbers of those that answer now.
     pub async fn answering(&self) -> Result<BTreeSet<u32>> {
+        Ok(self.statuses().await?.into_keys().collect())
+    }
+
+    /// What those say of themselves that answer now.
+    pub async fn statuses(&self) -> Result<BTreeMap<u32, MinerStatus>> {
         let transport =
             &PeerTransport::bind(rand::random(), (Ipv4Addr::UNSPECIFIED, 0).into(), PeerConfig::default()).await?;
         let asked = stream::iter(self.all()).map(|member| async move {
             let endpoint = member.endpoint.as_ref()?;
-            transport.status(endpoint, StatusQuery::default(), DEADLINE).await.ok()?;
-            Some(member.id)
+            Some((member.id, transport.status(endpoint, StatusQuery::default(), DEADLINE).await.ok()?))
         });
-        let answering = asked.buffer_unordered(CONCURRENCY).filter_map(async |id| id).collect().await;
+        let statuses = asked.buffer_unordered(CONCURRENCY).filter_map(async |answer| answer).collect().await;
         transport.close().await;
-        Ok(answering)
+        Ok(statuses)
     }
 }
 

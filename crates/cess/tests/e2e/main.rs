@@ -5,4 +5,5 @@ mod command_line;
 mod harness;
 mod network;
 mod objects;
+mod policies;
 mod proofs;

@@ -60,6 +60,7 @@ struct State {
     nonces: BTreeMap<Address, u64>,
     logs: Vec<LogEntry>,
     receipts: HashMap<B256, TransactionReceipt>,
+    inputs: HashMap<B256, (Address, Bytes)>,
 }
 
 impl MemoryChain {
@@ -72,7 +73,8 @@ impl MemoryChain {
             world.balances.insert(allocation.address, allocation.balance);
         }
         let modules = modules(&spec.storage);
-        let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts: HashMap::new() };
+        let (receipts, inputs) = Default::default();
+        let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts, inputs };
         let (head, advanced) = (Mutex::default(), Notify::new());
         let chain =
             Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, advanced, heartbeat, paced: None };
@@ -186,6 +188,7 @@ impl MemoryChain {
             logs,
         };
         state.receipts.insert(transaction.hash(), receipt);
+        state.inputs.insert(transaction.hash(), (call.to, call.data));
     }
 
     /// Transactions of an account that wait for a block.
@@ -348,6 +351,10 @@ impl ChainApi for MemoryChain {
 
     async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError> {
         Ok(self.state.lock().receipts.get(&hash).cloned())
+    }
+
+    async fn transaction(&self, hash: B256) -> Result<Option<(Address, Bytes)>, ChainError> {
+        Ok(self.state.lock().inputs.get(&hash).cloned())
     }
 
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {

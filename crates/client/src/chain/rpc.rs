@@ -106,6 +106,14 @@ struct RpcReceipt {
     logs: Vec<RpcLog>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RpcTransaction {
+    block_number: Option<U64>,
+    to: Option<Address>,
+    input: Bytes,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RpcFilter {
@@ -360,6 +368,12 @@ impl ChainApi for RpcChain {
             gas_used: receipt.gas_used.to(),
             logs,
         }))
+    }
+
+    async fn transaction(&self, hash: B256) -> Result<Option<(Address, Bytes)>, ChainError> {
+        let found: Option<RpcTransaction> = self.read("eth_getTransactionByHash", rpc_params![hash]).await?;
+        let Some(found) = found.filter(|transaction| transaction.block_number.is_some()) else { return Ok(None) };
+        Ok(found.to.map(|to| (to, found.input)))
     }
 
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {

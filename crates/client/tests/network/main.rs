@@ -1,8 +1,10 @@
 //! Store and read objects through the real protocol, code and seals, in one process.
 
+mod evidence;
 mod faults;
 mod listing;
 mod objects;
+mod policies;
 mod resume;
 mod support;
 mod writers;

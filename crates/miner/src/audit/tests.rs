@@ -1,6 +1,8 @@
 mod idle;
 
 use super::*;
+mod reviewed;
+
 use crate::fixture::{DEADLINE, FRAGMENT_BYTES, Net, Segment, storage};
 use alloy_sol_types::SolEvent;
 use client::chain::LogFilter;
@@ -115,6 +117,7 @@ async fn miners_answer_whatever_a_round_asks() {
     for miner in 1..=8 {
         assert_eq!(standing(&net, miner).await.faults, 0);
     }
+    reviewed::nothing_else_is_opened(&net, 2, opened).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,6 +181,7 @@ async fn rotten_bytes_are_found_and_fined() {
     let faults = logs::<IAudits::Faulted>(&net).await;
     assert_eq!(faults.len(), of_rotten);
     assert!(faults.iter().all(|fault| fault.miner == rotten as u32 + 1 && fault.fine > U256::ZERO));
+    reviewed::faults_follow(&net, 2, rotten as u32 + 1, of_rotten).await;
     // What was found to be damaged is let go, to be made again; nothing else is.
     let store = crate::fixture::open(&net.disks[rotten].after_crash(1));
     let (mut here, mut missing) = (0, 0);
