@@ -3,7 +3,7 @@
 use crate::{
     Client, ReadError,
     bucket::{Bucket, BucketError},
-    index::{DecodeError, Entry, Extent, Part, SegmentRef},
+    index::{DecodeError, Entry, Extent, Part},
     list::{ListError, Object},
     pages::IndexError,
     progress::{Event, Progress},

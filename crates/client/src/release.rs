@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 use transport::{LeavesQuery, limits::LEAVES_MAX};
 use types::{
     Endpoint, SegmentId, StripeLeaf, StripeLog,
-    abi::{IVolumes, VOLUMES},
+    abi::{IVolumes, Release, VOLUMES},
     layout::volumes::Log,
     merkle::Frontier,
 };
@@ -94,8 +94,7 @@ impl Client {
         let known = self.directory().volume(volume).await?;
         let log = Network(&**self.chain()).log(volume, known.stripe_count).await?;
         let leaves = self.leaves(&known, &log).await?;
-        let hashes: Vec<B256> = leaves.iter().map(StripeLeaf::hash).collect();
-        Ok(release(&Tree::new(&hashes), &leaves, index))
+        Ok(StripeLog::new(leaves).shown(index))
     }
 
     /// The places in the log of those segments that are live.

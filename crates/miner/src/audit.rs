@@ -97,17 +97,6 @@ struct Answer {
     lost: Vec<u32>,
 }
 
-/// Sizes that all rounds of a chain have in common.
-fn shape(storage: &StorageSpec, audits: &AuditSpec) -> Shape {
-    Shape {
-        slot_bytes: storage.slot_bytes,
-        lot_slots: storage.lot_slots,
-        unit_slots: storage.unit_slots,
-        light_divisor: audits.light_divisor,
-        deep_divisor: audits.deep_divisor,
-    }
-}
-
 impl Auditor {
     /// For a chain that has rounds.
     pub(crate) fn new(
@@ -117,7 +106,7 @@ impl Auditor {
         sender: Sender,
         (storage, audits): (&StorageSpec, &AuditSpec),
     ) -> Self {
-        let shape = shape(storage, audits);
+        let shape = Shape::of(storage, audits);
         Self {
             chain,
             store,

@@ -27,7 +27,10 @@
 
 use crate::chunk::CHUNK_BYTES;
 use alloy_primitives::B256;
-use types::hash::derive;
+use types::{
+    hash::derive,
+    spec::{AuditSpec, StorageSpec},
+};
 
 const BEACON: &str = "cess audit beacon v1";
 const COVERAGE: &str = "cess audit coverage v1";
@@ -53,6 +56,17 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The sizes of a chain.
+    pub fn of(storage: &StorageSpec, audits: &AuditSpec) -> Self {
+        Self {
+            slot_bytes: storage.slot_bytes,
+            lot_slots: storage.lot_slots,
+            unit_slots: storage.unit_slots,
+            light_divisor: audits.light_divisor,
+            deep_divisor: audits.deep_divisor,
+        }
+    }
+
     /// Chunks of a slot.
     pub fn slot_chunks(&self) -> u64 {
         self.slot_bytes / CHUNK_BYTES as u64

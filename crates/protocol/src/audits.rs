@@ -104,13 +104,7 @@ impl Audits {
 
     fn shape(&self) -> Result<Shape> {
         let rules = self.rules()?;
-        Ok(Shape {
-            slot_bytes: self.spec.slot_bytes,
-            lot_slots: self.spec.lot_slots,
-            unit_slots: self.spec.unit_slots,
-            light_divisor: rules.light_divisor,
-            deep_divisor: rules.deep_divisor,
-        })
+        Ok(Shape::of(&self.spec, rules))
     }
 }
 

@@ -111,7 +111,7 @@ impl Host {
 
     async fn boot(&mut self) -> Result<(), Broken> {
         let Place { code, lots, .. } = self.place;
-        let config = MinerConfig { region: code.into(), lots, endpoint: self.transport.endpoint() };
+        let config = MinerConfig { region: code.into(), network: 0, lots, endpoint: self.transport.endpoint() };
         let keys = Keys { operator: operator(self.index), receipt: receipt_key(self.index) };
         let store = self.store.clone();
         let started = Miner::start(config, self.link.clone(), self.wire.clone(), store, keys).await;

@@ -439,13 +439,7 @@ impl Court<'_> {
 
     /// What the round asks of a miner.
     async fn round(&mut self, miner: u32) -> Result<Round, ReviewError> {
-        let shape = Shape {
-            slot_bytes: self.storage.slot_bytes,
-            lot_slots: self.storage.lot_slots,
-            unit_slots: self.rules.unit_slots,
-            light_divisor: self.rules.light_divisor,
-            deep_divisor: self.rules.deep_divisor,
-        };
+        let shape = Shape::of(self.storage, self.rules);
         let lots = match self.lots.get(&miner) {
             Some(lots) => *lots,
             None => {

@@ -205,15 +205,7 @@ impl Column {
         if event.index != self.stripe_count {
             return Err("the node does not have all events of the volume".into());
         }
-        let leaf = StripeLeaf {
-            segment: event.segment,
-            territory: event.territory,
-            offset: event.offset,
-            fragment_bytes: event.fragmentBytes,
-            length: event.length,
-            committed_at_ms: event.committedAtMs,
-            term_end_ms: event.termEndMs,
-        };
+        let leaf = StripeLeaf::from(event);
         self.frontier.push(&leaf.hash()).map_err(|_| "the log is longer than a log can be".to_string())?;
         self.stripe_count += 1;
         self.column_bytes = event.offset.saturating_add(event.fragmentBytes);
