@@ -20,7 +20,7 @@ const SELECTOR_BYTES: usize = 4;
 impl Audits {
     /// Counts the calldata of a call that succeeds among the bytes of this block's lane.
     pub(super) fn tally_lane(&self, ledger: &mut dyn Ledger, call: &impl SolCall) -> Result<()> {
-        let bytes = call.abi_encoded_size() + SELECTOR_BYTES;
+        let bytes = call.abi_encoded_size().saturating_add(SELECTOR_BYTES);
         let block = ledger.block();
         let lane = self.storage.lane.get(ledger)?;
         let before = if lane.height == block.height { lane.bytes } else { 0 };

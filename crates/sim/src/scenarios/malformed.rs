@@ -118,7 +118,7 @@ impl Garbage {
         let segment = SignSegment { segment: self.segment(), fragments_root, length };
         let mut signatures = Vec::new();
         for endpoint in &endpoints {
-            let sign = Sign { volume, territory, sequence, expires_at_height, segments: vec![segment.clone()] };
+            let sign = Sign { volume, territory, sequence, expires_at_height, segments: vec![segment] };
             let bytes = insist(async || uploader.sign(endpoint, sign.clone(), DEADLINE).await).await?;
             signatures.push(ReceiptSignature::from_bytes(&bytes).map_err(failed)?);
         }
