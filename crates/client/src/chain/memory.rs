@@ -7,6 +7,7 @@
 use super::{AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, Proved, TransactionReceipt};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_sol_types::SolError;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use protocol::{
@@ -22,7 +23,7 @@ use std::{
 use tokio::sync::Notify;
 use types::{
     Beacon, ChainSpec, Transaction,
-    abi::MODULES,
+    abi::{IModule, MODULES},
     spec::{Allocation, StorageSpec},
     state::{Account, StateKey, encode_slot},
 };
@@ -289,7 +290,15 @@ impl ChainApi for MemoryChain {
     async fn call(&self, to: Address, data: Bytes) -> Result<Bytes, ChainError> {
         let mut state = self.state.lock();
         let request = Request { from: Address::ZERO, to, value: U256::ZERO, is_static: true, gas: CALL_GAS };
-        state.world.call(&self.modules, &request, &data).result.map_err(failure)
+        let result = state.world.call(&self.modules, &request, &data).result;
+        match result {
+            // A node lets a call change what it likes, and forgets it. That takes a copy here, so only where it must.
+            Err(Error::Revert(reason)) if IModule::StaticCallNotAllowed::abi_decode(&reason).is_ok() => {
+                let mut world = state.world.clone();
+                world.call(&self.modules, &Request { is_static: false, ..request }, &data).result.map_err(failure)
+            }
+            result => result.map_err(failure),
+        }
     }
 
     async fn estimate_gas(&self, request: CallRequest) -> Result<u64, ChainError> {
