@@ -255,11 +255,12 @@ impl Sender {
                 }
                 was_taken = is_taken;
                 // No block takes a call in the lane that fails. But state runs ahead of receipts here too.
-                if let (Fee::None, Some(data)) = (fee, self.would_fail(request).await?) {
-                    if std::mem::replace(&mut has_failed, true) {
-                        *self.nonce.lock().await = None;
-                        return Err(SendError::Failed { hash, data });
-                    }
+                if fee == Fee::None
+                    && let Some(data) = self.would_fail(request).await?
+                    && std::mem::replace(&mut has_failed, true)
+                {
+                    *self.nonce.lock().await = None;
+                    return Err(SendError::Failed { hash, data });
                 }
             }
             height = self.chain.wait_above(height).await?.height;
