@@ -18,7 +18,7 @@ use client::{
 };
 use erasure::Code;
 use futures::{StreamExt, stream};
-use leaving::{HANDING_OVER, is_successor, seats};
+use leaving::{HANDING_OVER, is_successor};
 use parking_lot::Mutex;
 use rebuild::{RebuildError, copy, rebuild};
 use std::{collections::HashMap, sync::Arc};
@@ -28,7 +28,10 @@ use transport::Transport;
 use types::{
     Profile, StripeLeaf, StripeLog,
     abi::{AUDITS, IAudits, IVolumes, VOLUMES},
-    layout::audits::{RoundQuery, Stage},
+    layout::{
+        audits::{RoundQuery, Stage},
+        volumes::SeatQuery,
+    },
 };
 
 /// States of a seat, as the chain numbers them.
@@ -132,8 +135,8 @@ impl Repairer {
                 .map(|(id, log)| (*id, log.seat, log.profile))
                 .collect()
         };
-        let places: Vec<_> = known.iter().map(|&(volume, seat, _)| (volume, seat)).collect();
-        let records = seats(Network(&*self.chain), &places).await?;
+        let queries: Vec<_> = known.iter().map(|&(volume, seat, _)| SeatQuery { volume, seat }).collect();
+        let (_, records) = Network(&*self.chain).query_many(&queries).await?;
         let chairs = known.into_iter().zip(records);
         Ok(chairs.map(|((volume, seat, profile), record)| Chair { volume, seat, profile, record }).collect())
     }

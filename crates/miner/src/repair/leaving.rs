@@ -2,7 +2,7 @@
 
 use super::{Chair, RepairError, Repairer};
 use alloy_primitives::U256;
-use client::chain::{ChainError, Network};
+use client::chain::Network;
 use types::abi::{IMiners, IVolumes, MINERS, VOLUMES};
 
 /// States of a seat, as the chain numbers them.
@@ -49,11 +49,4 @@ impl Repairer {
 /// Whether a chair is one that this miner takes over while its holder still answers for it.
 pub(super) fn is_successor(chair: &Chair, miner: u32) -> bool {
     chair.record.state == HANDING_OVER && chair.record.successor == miner
-}
-
-/// Seats, as the state proves them.
-pub(super) async fn seats(network: Network<'_>, known: &[(u32, u16)]) -> Result<Vec<IVolumes::Seat>, ChainError> {
-    let queries: Vec<_> =
-        known.iter().map(|&(volume, seat)| types::layout::volumes::SeatQuery { volume, seat }).collect();
-    Ok(network.query_many(&queries).await?.1)
 }
