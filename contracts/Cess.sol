@@ -199,6 +199,7 @@ interface IMiners {
         bytes6 region;
         uint32 network;       // number of the autonomous system (ASN) as declared; 0: not declared, one network of all such
         bool draining;        // takes no new memberships
+        bool silent;          // missed so many audit rounds in a row that none of its lots is drawn
         uint16 rebuilds;      // columns that it takes over now
         address patron;       // whose private policies may name it
         uint256 parting;      // collateral of lots that left during an audit round, for `withdraw`
@@ -207,6 +208,7 @@ interface IMiners {
 
     event Placed(uint32 indexed miner, bytes6 region, uint32 network);
     event DrainingChanged(uint32 indexed miner, bool draining);
+    event SilenceChanged(uint32 indexed miner, bool silent);
     event PatronChanged(uint32 indexed miner, address patron);
     /// What is returned is paid at once, or by `withdraw` where an audit round holds the miner.
     event LotLeft(uint32 indexed miner, uint32 indexed lot, uint256 forfeited, uint256 returned);
@@ -321,6 +323,8 @@ interface IVolumes {
     event SeatLost(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner, uint8 reason);
     event SeatReturned(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner);
     event SeatLeaving(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner);
+    /// Nobody could be drawn for so many seats: none that the policy allows has a free lot. Tried again at `againMs`.
+    event NoNewcomer(uint32 indexed volume, uint16 seats, uint64 againMs);
     event Replacing(uint64 epoch, uint64 targetView, uint32[] volumes);
     event SeatDrawn(
         uint32 indexed volume, uint16 indexed seat, uint32 indexed miner, uint32 lot, bool handOver, uint64 targetBytes,

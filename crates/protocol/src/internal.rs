@@ -118,6 +118,8 @@ alloy_sol_types::sol! {
             returns (address operator, uint32 lots, uint32 lotsFree, uint256 collateral);
         /// Takes collateral, as much as there is, and sends it to `to`.
         function slash(uint32 miner, uint256 amount, address to) external returns (uint256 taken);
+        /// Says that a miner answers no rounds, or answers again.
+        function setSilent(uint32 miner, bool silent) external;
     }
 
     /// What `Audits` asks of `Volumes`: what was owed at beacon A, and that a member is lost.

@@ -34,6 +34,8 @@ struct StatusView {
     network: u32,
     retired: bool,
     draining: bool,
+    /// Missed so many rounds in a row that none of its lots is drawn.
+    silent: bool,
     collateral_wei: U256,
     lots: LotsView,
     /// What the miner says of itself; absent if it does not answer.
@@ -151,6 +153,7 @@ async fn status(arguments: MinerStatusArgs, session: &Session) -> Result<()> {
         network: placed.network,
         retired: record.retired,
         draining: placed.draining,
+        silent: placed.silent,
         collateral_wei: record.collateral,
         lots: LotsView {
             all: record.lots,
@@ -272,6 +275,9 @@ fn advice(view: &StatusView, height: u64) -> Vec<String> {
     if view.collateral_wei.is_zero() && view.lots.all > 0 {
         advice.push("its collateral is used up: the next fault costs a seat".into());
     }
+    if view.silent {
+        advice.push("it is silent: none of its free lots is drawn until it has answered a round".into());
+    }
     if view.draining {
         advice.push("it drains: it takes no new seats until its operator calls `setDraining(false)`".into());
     }
@@ -280,10 +286,11 @@ fn advice(view: &StatusView, height: u64) -> Vec<String> {
 
 impl StatusView {
     fn print(&self, member: &Member, now_ms: u64) -> Result<()> {
-        let standing = match (self.retired, self.draining) {
-            (true, _) => "retired",
-            (false, true) => "draining",
-            (false, false) => "active",
+        let standing = match self {
+            Self { retired: true, .. } => "retired",
+            Self { silent: true, .. } => "silent",
+            Self { draining: true, .. } => "draining",
+            _ => "active",
         };
         let network = if self.network == 0 { "no network declared".into() } else { format!("AS{}", self.network) };
         let LotsView { all, free, members, broken } = &self.lots;

@@ -111,6 +111,11 @@ impl Trust {
         Ok(Proved { height: header.height, timestamp_ms: header.timestamp_ms, values })
     }
 
+    /// A header of any age, once the committee is seen to have finalised it.
+    pub fn finalised(&self, header: &[u8], certificate: &[u8]) -> Result<Header, LightError> {
+        self.verifier.header(header, certificate)
+    }
+
     /// The header of a proof; its certificate is checked once, however many proofs come with it.
     fn header(&self, proof: &StateProof) -> Result<Header, LightError> {
         let known = self.seen.lock().last.as_ref().and_then(|(last, header)| {

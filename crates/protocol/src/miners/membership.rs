@@ -98,14 +98,34 @@ impl Miners {
         for _ in 0..ADMITTED_PER_BLOCK_MAX {
             let Some(miner) = self.storage.pool.next_waiting(ledger)? else { break };
             let record = self.storage.miners.at(ledger, &miner)?;
-            if record.identity.get(ledger)?.draining {
-                continue;
-            }
-            let tally = record.tally.get(ledger)?;
-            self.reweigh(ledger, miner, &record, tally.weight, tally.ripe())?;
-            record.tally.set(ledger, Tally { weight: tally.ripe(), ..tally })?;
+            self.count(ledger, miner, &record)?;
         }
         Ok(())
+    }
+
+    /// Brings a miner's weight up to date.
+    pub(super) fn count(&self, ledger: &mut dyn Ledger, miner: u32, record: &MinerRecord) -> Result<()> {
+        let tally = record.tally.get(ledger)?;
+        let is_shut = tally.silent || record.identity.get(ledger)?.draining;
+        let weight = if is_shut { 0 } else { tally.ripe() };
+        self.reweigh(ledger, miner, record, tally.weight, weight)?;
+        Ok(record.tally.set(ledger, Tally { weight, ..tally })?)
+    }
+
+    /// Keeps the lots of a miner that answers no rounds from being drawn, until it answers again. A pending draw is not
+    /// changed: then the miner waits, as new lots do.
+    pub(super) fn set_silent(&self, ledger: &mut dyn Ledger, miner: u32, silent: bool) -> Result<()> {
+        let record = self.known(ledger, miner)?;
+        let tally = record.tally.get(ledger)?;
+        if tally.silent == silent {
+            return Ok(());
+        }
+        record.tally.set(ledger, Tally { silent, ..tally })?;
+        ledger.emit(&IMiners::SilenceChanged { miner, silent })?;
+        match self.storage.pool.is_frozen(ledger)? {
+            true => self.storage.pool.enqueue(ledger, miner),
+            false => self.count(ledger, miner, &record),
+        }
     }
 
     pub(super) fn set_draining(&self, ledger: &mut dyn Ledger, draining: bool) -> Result<IMiners::setDrainingReturn> {
@@ -119,10 +139,7 @@ impl Miners {
         }
         self.storage.pool.require_thawed(ledger)?;
         record.identity.set(ledger, Identity { draining, ..identity })?;
-        let tally = record.tally.get(ledger)?;
-        let weight = if draining { 0 } else { tally.ripe() };
-        self.reweigh(ledger, miner, &record, tally.weight, weight)?;
-        record.tally.set(ledger, Tally { weight, ..tally })?;
+        self.count(ledger, miner, &record)?;
         ledger.emit(&IMiners::DrainingChanged { miner, draining })?;
         Ok(IMiners::setDrainingReturn {})
     }
@@ -138,12 +155,14 @@ impl Miners {
     pub(super) fn standing(&self, ledger: &mut dyn Ledger, id: u32) -> Result<IMiners::Standing> {
         let record = self.known(ledger, id)?;
         let identity = record.identity.get(ledger)?;
+        let Tally { rebuilds, silent, .. } = record.tally.get(ledger)?;
         let parting = record.parting.get(ledger)?;
         Ok(IMiners::Standing {
             region: identity.region,
             network: identity.network,
             draining: identity.draining,
-            rebuilds: record.tally.get(ledger)?.rebuilds,
+            silent,
+            rebuilds,
             patron: record.places.get(ledger)?.patron,
             parting: U256::from(parting.amount),
             partingRound: parting.round,
