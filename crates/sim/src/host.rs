@@ -4,13 +4,14 @@ use crate::{
     Broken,
     chance::Chance,
     disk::SimDisk,
+    ledger::Ledger,
     link::{Lie, Link},
     weather::Weather,
     wire::Wire,
 };
 use alloy_primitives::{B256, Bytes, FixedBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
-use client::{Sender, chain::MemoryChain};
+use client::Sender;
 use miner::{Keys, Miner, MinerConfig, MinerHandle};
 use std::sync::Arc;
 use store::{FragmentRecord, FragmentState, Store, StoreConfig};
@@ -59,7 +60,7 @@ pub struct Host {
 #[derive(Clone)]
 pub struct Site {
     pub(crate) seed: u64,
-    pub(crate) chain: Arc<MemoryChain>,
+    pub(crate) chain: Arc<dyn Ledger>,
     pub(crate) network: MemoryNetwork,
     pub(crate) weather: Weather,
 }
@@ -94,7 +95,8 @@ impl Host {
     pub async fn start(site: Site, index: usize, place: Place) -> Result<Self, Broken> {
         site.weather.place(peer(index), place.region);
         let chance = |what: &str| Chance::new(site.seed, &format!("{what} {index}"));
-        let link = Link::new(site.chain.clone(), site.weather.clone(), place.region, chance("link"));
+        let reader = site.chain.clone().reader(index)?;
+        let link = Link::new(reader, site.weather.clone(), place.region, chance("link"));
         let transport = site.network.join(peer(index));
         let wire = Wire::new(transport.clone(), site.weather.clone(), chance("wire"));
         let disk = SimDisk::new(DISK_BYTES);
@@ -164,7 +166,7 @@ impl Host {
 
 /// Registers with a network, which the program cannot say yet.
 async fn register(
-    chain: &Arc<MemoryChain>,
+    chain: &Arc<dyn Ledger>,
     index: usize,
     place: Place,
     transport: &MemoryTransport,

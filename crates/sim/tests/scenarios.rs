@@ -1,12 +1,12 @@
 //! Live through each scenario with a few seeds, and through one of them twice.
 
-use sim::{Options, Report, SCENARIOS, Scenario, run};
+use sim::{Chain, Options, Report, SCENARIOS, Scenario, run};
 
 /// Seeds of each scenario; `cargo xtask soak` takes more.
 const SEEDS: u64 = 3;
 
 fn live(scenario: Scenario, seed: u64) -> Report {
-    let result = run(Options { seed, scenario, hours: 0.5 });
+    let result = run(Options { seed, scenario, hours: 0.5, chain: Chain::Memory });
     result.unwrap_or_else(|broken| {
         panic!("{broken}; again: cargo xtask sim --seed {seed} --scenario {scenario} --hours 0.5")
     })
@@ -48,6 +48,8 @@ scenarios! {
     a_miner_withholds_after_beacon_b: Scenario::Withhold,
     an_operator_with_many_identities: Scenario::Identities,
     a_writer_stores_what_is_no_codeword: Scenario::Malformed,
+    validators_lose_power: Scenario::Validators,
+    clocks_differ: Scenario::Clocks,
 }
 
 #[test]
