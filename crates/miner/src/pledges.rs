@@ -135,7 +135,12 @@ impl Pledger {
             tracing::info!(demand = id, ?lots, "checked: their idle content counts from the next round on");
         } else if demand.state == DemandState::Failed as u8 {
             let missing = demand.missing();
-            tracing::error!(demand = id, ?lots, missing, "walks were not shown in time: fined, and the roots are taken back");
+            tracing::error!(
+                demand = id,
+                ?lots,
+                missing,
+                "walks were not shown in time: fined, and the roots are taken back"
+            );
         }
     }
 

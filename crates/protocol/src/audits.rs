@@ -104,7 +104,12 @@ impl Module for Audits {
 impl Audits {
     /// The module under the parameters of a chain.
     pub fn new(spec: &StorageSpec) -> Self {
-        Self { spec: spec.clone(), rules: spec.audits.clone(), storage: Storage::at(U256::ZERO), walks: OnceLock::new() }
+        Self {
+            spec: spec.clone(),
+            rules: spec.audits.clone(),
+            storage: Storage::at(U256::ZERO),
+            walks: OnceLock::new(),
+        }
     }
 
     fn rules(&self) -> Result<&AuditSpec> {

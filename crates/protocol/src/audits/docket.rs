@@ -10,10 +10,7 @@ use super::{
     demands::is_over,
     record::{Clock, Demand, DemandState, Docket, Stage},
 };
-use crate::{
-    Checked, Error, Ledger, Result,
-    internal::ILotAudits,
-};
+use crate::{Checked, Error, Ledger, Result, internal::ILotAudits};
 use alloy_primitives::{B256, U256};
 use proofs::pledge::spot_lot;
 use types::{
@@ -107,14 +104,7 @@ impl Audits {
 
     /// Fines each walk that was not shown, and takes roots back: those of a batch with its demand, that of a lot that had
     /// been checked by itself. A lot whose root was taken back meanwhile was fined for it.
-    fn fail(
-        &self,
-        ledger: &mut dyn Ledger,
-        rules: &AuditSpec,
-        clock: &Clock,
-        id: u64,
-        demand: Demand,
-    ) -> Result<()> {
+    fn fail(&self, ledger: &mut dyn Ledger, rules: &AuditSpec, clock: &Clock, id: u64, demand: Demand) -> Result<()> {
         let plot = self.storage.plots.at(ledger, &demand.first)?;
         let (state, fine) = if self.is_owed(ledger, id, &demand, &plot)? {
             let live = self.storage.census.get(ledger)?.live;
@@ -152,7 +142,17 @@ impl Audits {
             return Err(IAudits::UnknownDemand { demand: id }.into());
         }
         let deadline = demand.deadline();
-        Ok(IAudits::Demand { miner, firstLot: first, lots, firstWalk: first_walk, walks, shown, round, deadline, state })
+        Ok(IAudits::Demand {
+            miner,
+            firstLot: first,
+            lots,
+            firstWalk: first_walk,
+            walks,
+            shown,
+            round,
+            deadline,
+            state,
+        })
     }
 
     pub(super) fn demands(&self, ledger: &mut dyn Ledger) -> Result<IAudits::demandsReturn> {

@@ -63,12 +63,7 @@ impl Miners {
 
     /// Takes lots out of audits; says which round still holds them, and until the end of which one their collateral has to
     /// stay: zero if none.
-    pub(super) fn leave_rounds(
-        &self,
-        ledger: &mut dyn Ledger,
-        miner: u32,
-        lots: u32,
-    ) -> Result<IRounds::leaveReturn> {
+    pub(super) fn leave_rounds(&self, ledger: &mut dyn Ledger, miner: u32, lots: u32) -> Result<IRounds::leaveReturn> {
         let none = IRounds::leaveReturn { held: 0, until: 0 };
         if self.is_audited { ledger.call_module(AUDITS, &IRounds::leaveCall { miner, lots }) } else { Ok(none) }
     }

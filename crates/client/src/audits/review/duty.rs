@@ -129,18 +129,15 @@ impl<'a> Duties<'a> {
         Ok(Ok((!named_later).then_some(root)))
     }
 
-    async fn checked_root(
-        &self,
-        lot: u32,
-        miner: u32,
-        root: B256,
-    ) -> Result<Result<Option<B256>, String>, ChainError> {
+    async fn checked_root(&self, lot: u32, miner: u32, root: B256) -> Result<Result<Option<B256>, String>, ChainError> {
         // It counts for less, or for another root, what was taken back since.
         let of_miner = Some(vec![U256::from(miner).into()]);
         let topics = [Some(vec![IAudits::DemandFailed::SIGNATURE_HASH]), None, of_miner, None];
         let filter = LogFilter { from: self.at.0, to: None, address: AUDITS, topics };
         if !self.network.0.logs(filter).await?.is_empty() {
-            return Ok(Err(format!("miner {miner} lost idle roots since, and it is not known which lots they were of")));
+            return Ok(Err(format!(
+                "miner {miner} lost idle roots since, and it is not known which lots they were of"
+            )));
         }
         let check = self.network.read(AUDITS, &IAudits::checkOfCall { lot }).await?;
         if root.is_zero() || check.round == 0 {

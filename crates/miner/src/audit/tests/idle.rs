@@ -22,7 +22,8 @@ const ROUNDS: u64 = 4;
 
 /// Rounds of four minutes: every opening makes a block, and takes a tenth of a second.
 fn filled() -> StorageSpec {
-    let audits = AuditSpec { light_divisor: 1, deep_divisor: 2, samples: 128, pledges: None, ..AuditSpec::devnet_with(240_000) };
+    let audits =
+        AuditSpec { light_divisor: 1, deep_divisor: 2, samples: 128, pledges: None, ..AuditSpec::devnet_with(240_000) };
     let repair = RepairSpec { grace_ms: 600_000, ..RepairSpec::default() };
     StorageSpec { lot_slots: 16, audits: Some(audits), repair, ..storage() }
 }

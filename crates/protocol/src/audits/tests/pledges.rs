@@ -12,7 +12,10 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use types::{
     abi::{AUDITS, IAudits, IMiners, MINERS},
-    layout::{Query, Words, audits::{Clock, DemandNumberQuery, DemandQuery, LoadQuery}},
+    layout::{
+        Query, Words,
+        audits::{Clock, DemandNumberQuery, DemandQuery, LoadQuery},
+    },
     merkle::Tree,
     spec::{AuditSpec, PledgeSpec, StorageSpec},
     state::StateKey,
