@@ -5,6 +5,7 @@ use crate::{
     follow::{FollowError, Follower},
     idle::{IdleConfig, IdleError, IdleLayout, IdleSpace, LayoutError, Plotting},
     notes,
+    pledges::Pledger,
     repair::Repairer,
     service::MinerService,
     setup::{Keys, MinerConfig, set_up},
@@ -219,7 +220,7 @@ async fn keep_up(
     keys: &Keys,
     idle: Option<IdleConfig>,
     progress: &watch::Receiver<Progress>,
-) -> Result<[AbortOnDropHandle<()>; 3], MinerError> {
+) -> Result<[AbortOnDropHandle<()>; 4], MinerError> {
     let spec = follower.chain.spec().await?;
     let sender = || Sender::new(follower.chain.clone(), keys.operator.clone());
     let (chain, store, state) = (&follower.chain, &follower.store, &follower.state);
@@ -233,6 +234,10 @@ async fn keep_up(
         }
         None => (None, None),
     };
+    let is_checked = audits.is_some_and(|audits| audits.pledges.is_some());
+    let pledger = space.clone().filter(|_| is_checked);
+    let pledger = pledger.map(|space| Pledger::new(chain.clone(), state.clone(), sender(), space)).transpose();
+    let pledger = pledger.map_err(|error| MinerError::Threads(error.to_string()))?;
     let auditor = audits.map(|audits| {
         let held = (store.clone(), space);
         Auditor::new(chain.clone(), held, state.clone(), sender(), (&spec.storage, audits))
@@ -242,6 +247,7 @@ async fn keep_up(
         AbortOnDropHandle::new(tokio::spawn(audit(auditor, progress.clone()))),
         AbortOnDropHandle::new(tokio::spawn(repair(repairer, progress.clone()))),
         AbortOnDropHandle::new(tokio::spawn(keep_space(keeper, progress.clone()))),
+        AbortOnDropHandle::new(tokio::spawn(show_walks(pledger, progress.clone()))),
     ])
 }
 
@@ -262,6 +268,14 @@ async fn audit(auditor: Option<Auditor>, mut progress: watch::Receiver<Progress>
     let mut told = Told::default();
     while progress.changed().await.is_ok() {
         told.tell("the round is not answered yet", auditor.step().await);
+    }
+}
+
+async fn show_walks(pledger: Option<Pledger>, mut progress: watch::Receiver<Progress>) {
+    let Some(mut pledger) = pledger else { return };
+    let mut told = Told::default();
+    while progress.changed().await.is_ok() {
+        told.tell("not every walk is shown yet", pledger.step().await);
     }
 }
 

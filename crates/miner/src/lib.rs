@@ -16,6 +16,7 @@ mod audit;
 mod follow;
 pub mod idle;
 mod notes;
+mod pledges;
 mod repair;
 mod resync;
 mod service;

@@ -248,7 +248,7 @@ impl Miners {
         }
         let tally = record.tally.get(ledger)?;
         self.storage.pool.require_thawed(ledger)?;
-        if self.leave_rounds(ledger, miner, tally.free)? != 0 {
+        if self.leave_rounds(ledger, miner, tally.free)?.until != 0 {
             return Err(IMiners::RoundPending {}.into());
         }
         self.reweigh(ledger, miner, &record, tally.weight, 0)?;

@@ -83,6 +83,16 @@ struct RoundsView {
     fines_wei: U256,
     /// Rounds to be answered with additional samples.
     watched_rounds: u8,
+    walks: WalksView,
+}
+
+/// Demands of walks over its idle units.
+#[derive(Serialize)]
+struct WalksView {
+    /// To be met.
+    open: u32,
+    met: u64,
+    failed: u64,
 }
 
 #[derive(Serialize)]
@@ -138,7 +148,8 @@ async fn status(arguments: MinerStatusArgs, session: &Session) -> Result<()> {
             claimable_wei: standing.claimable,
             vesting_wei: standing.vesting,
         });
-        rounds = Some(rounds_view(&round, standing, history));
+        let demands = network.read(AUDITS, &IAudits::demandCountCall { miner: id }).await?;
+        rounds = Some(rounds_view(&round, standing, history, demands.open));
         if standing.lots <= LOTS_MAX {
             repairs = seats(session, id, standing.lots, stamp.timestamp_ms).await?;
             broken = Some(repairs.iter().filter(|repair| matches!(repair.state.state, "lost" | "rebuilding")).count());
@@ -192,8 +203,9 @@ async fn find(arguments: &MinerStatusArgs, session: &Session) -> Result<u32> {
     Ok(id)
 }
 
-fn rounds_view(round: &IAudits::Round, standing: &IAudits::Standing, history: AuditHistory) -> RoundsView {
+fn rounds_view(round: &IAudits::Round, standing: &IAudits::Standing, history: AuditHistory, open: u32) -> RoundsView {
     let fines_wei = history.fines();
+    let walks = WalksView { open, met: history.demands_met, failed: history.demands_failed };
     let faults = history.faults.iter().map(|fault| FaultView {
         round: fault.round,
         sample: fault.sample,
@@ -213,6 +225,7 @@ fn rounds_view(round: &IAudits::Round, standing: &IAudits::Standing, history: Au
         faults: faults.collect(),
         fines_wei,
         watched_rounds: standing.watchedRounds,
+        walks,
     }
 }
 
@@ -272,6 +285,13 @@ fn advice(view: &StatusView, height: u64) -> Vec<String> {
             ));
         }
     }
+    if let Some(rounds) = view.rounds.as_ref().filter(|rounds| rounds.walks.failed > 0) {
+        let failed = rounds.walks.failed;
+        advice.push(format!(
+            "{failed} demands of walks over its idle units were not met: keep it running and reaching the chain, and look \
+             for `cannot be shown` in its log; it names the roots again by itself"
+        ));
+    }
     if view.collateral_wei.is_zero() && view.lots.all > 0 {
         advice.push("its collateral is used up: the next fault costs a seat".into());
     }
@@ -317,6 +337,10 @@ impl StatusView {
                 "rounds      {answered} answered, {missed} missed{since}; {samples_opened} samples opened"
             ));
             let (faults, fines) = (rounds.faults.len(), format_amount(rounds.fines_wei));
+            let WalksView { open, met, failed } = rounds.walks;
+            if open > 0 || met > 0 || failed > 0 {
+                lines.push(format!("pledges     {open} demands of walks open, {met} met, {failed} failed{since}"));
+            }
             lines.push(format!("faults      {faults}; fined {fines} in all"));
         }
         if let Some(earnings) = &self.earnings {

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     Checked, Ledger, Result,
     call::{mutate, view},
-    internal::ILots::{self, ILotsCalls as Internal},
+    internal::{
+        ILots::{self, ILotsCalls as Internal},
+        IRounds,
+    },
 };
 use alloy_primitives::{Address, Bytes, FixedBytes, U256};
 use types::abi::IMiners;
@@ -191,7 +194,7 @@ impl Miners {
         if lot.volume == 0 || lot.gone {
             return Err(IMiners::UnknownLot { lot: id }.into());
         }
-        let held = self.leave_rounds(ledger, lot.miner, 1)?;
+        let IRounds::leaveReturn { held, until } = self.leave_rounds(ledger, lot.miner, 1)?;
         slot.set(ledger, Lot { gone: true, held, ..lot })?;
         let record = self.known(ledger, lot.miner)?;
         let tally = record.tally.get(ledger)?;
@@ -205,7 +208,7 @@ impl Miners {
         let taken = share.min(forfeit);
         let returned = share.minus(taken)?;
         ledger.pay(ledger.caller(), taken)?;
-        self.give_back(ledger, lot.miner, returned, held)?;
+        self.give_back(ledger, lot.miner, returned, until)?;
         ledger.emit(&IMiners::LotLeft { miner: lot.miner, lot: id, forfeited: taken, returned })?;
         Ok(taken)
     }
