@@ -368,11 +368,10 @@ interface IVolumes {
     /// Voids a stripe whose fragments are no codeword: `columns` are the same chunk of k fragments and of one that
     /// contradicts them, last. The writer's deposit is burned.
     function voidMalformed(uint32 volume, Release calldata stripe, uint32 chunk, Column[] calldata columns) external;
-    /// Voids a stripe whose fragment for `seat` never was: a write quorum of members signed that k verified fragments
-    /// rebuild to `rebuilt` instead of `root`. The writer's deposit is burned.
+    /// Voids a stripe with fragments that never were: a write quorum of members signed that k verified fragments rebuild
+    /// all of them to the root `rebuilt`, which is not the segment's. The writer's deposit is burned.
     function voidGhost(
-        uint32 volume, Release calldata stripe, uint16 seat, bytes32 root, bytes32[] calldata path, bytes32 rebuilt,
-        bytes calldata signers, bytes calldata signature) external;
+        uint32 volume, Release calldata stripe, bytes32 rebuilt, bytes calldata signers, bytes calldata signature) external;
 
     function seatOf(uint32 volume, uint16 seat) external view returns (Seat memory);
     function health(uint32 volume) external view returns (Health memory);

@@ -3,7 +3,8 @@
 use crate::{
     Client, ReadError,
     bucket::{Bucket, BucketError},
-    index::{DecodeError, Entry, Extent, Part},
+    evidence::{EvidenceError, Examined},
+    index::{DecodeError, Entry, Extent, Part, SegmentRef},
     list::{ListError, Object},
     pages::IndexError,
     progress::{Event, Progress},
@@ -15,6 +16,7 @@ use sealing::{HEADER_LENGTH, OpenError, Opener, SEALED_CHUNK_LENGTH, Sealer};
 use std::{io, ops::Range, sync::Arc};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_util::task::AbortOnDropHandle;
+use types::SegmentId;
 
 /// What a get does beside.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +67,14 @@ pub enum GetError {
     /// The bytes are the ones that were stored, but do not open.
     #[error("the object does not open: {0}")]
     Open(#[from] OpenError),
+    /// The bytes are made of fragments that contradict each other: whoever wrote them wrote no codeword.
+    #[error("segment {segment} cannot be read: its fragments are no codeword, its writer stored garbage ({evidence})")]
+    Malformed {
+        /// The segment.
+        segment: SegmentId,
+        /// What became of the evidence.
+        evidence: String,
+    },
     /// The content key does not unwrap.
     #[error("the object's key does not unwrap: is this the keystore that stored it?")]
     Key,
@@ -93,6 +103,19 @@ struct Run {
     wanted: Range<u64>,
 }
 
+/// Why chunks could not be had.
+enum Unread {
+    /// They are there, and do not open.
+    Unopened(SegmentRef, OpenError),
+    Other(GetError),
+}
+
+impl From<GetError> for Unread {
+    fn from(error: GetError) -> Self {
+        Self::Other(error)
+    }
+}
+
 impl Client {
     /// Writes an object, or a range of it, to `destination`.
     pub async fn get(
@@ -113,13 +136,30 @@ impl Client {
             .buffered(at_once);
         let mut written = 0;
         while let Some(result) = opened.next().await {
-            let plaintext = result.expect("reading does not panic")?;
+            let plaintext = match result.expect("reading does not panic") {
+                Ok(plaintext) => plaintext,
+                Err(Unread::Other(error)) => return Err(error),
+                Err(Unread::Unopened(segment, error)) => return Err(self.find_cause(segment, error).await),
+            };
             destination.write_all(&plaintext).await.map_err(GetError::Destination)?;
             written += plaintext.len() as u64;
             options.progress.event(Event::Written(plaintext.len() as u64));
         }
         destination.flush().await.map_err(GetError::Destination)?;
         Ok(GetReport { bytes: written, object: Object::new(key, &entry) })
+    }
+
+    /// Why what members gave does not open. If its fragments are no codeword, which shows only where some were computed
+    /// from others, the chain is shown so.
+    async fn find_cause(&self, segment: SegmentRef, error: OpenError) -> GetError {
+        let evidence = match self.report_segment(segment.volume, segment.id).await {
+            Ok(Examined::Voided) => "the chain has voided it".into(),
+            Err(EvidenceError::Send(error)) => format!("it could not be reported: {error}"),
+            // Sound, gone, or not to be found out now: then all that is known is that it does not open.
+            Ok(_) | Err(_) => return error.into(),
+        };
+        tracing::warn!(segment = %segment.id, volume = segment.volume, evidence, "fragments are no codeword");
+        GetError::Malformed { segment: segment.id, evidence }
     }
 
     /// Reads an object, or a range of it, into memory.
@@ -220,13 +260,14 @@ fn chunk_start(index: u64) -> u64 {
 
 impl Run {
     /// The plaintext that is wanted.
-    async fn read(self, fetcher: Arc<Fetcher>) -> Result<BytesMut, GetError> {
-        let sealed = fetcher.read(self.extent.segment, self.range.clone()).await?;
+    async fn read(self, fetcher: Arc<Fetcher>) -> Result<BytesMut, Unread> {
+        let segment = self.extent.segment;
+        let sealed = fetcher.read(segment, self.range.clone()).await.map_err(GetError::from)?;
         let opened = offload::run(move || {
             let buffer = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
             self.open(buffer)
         });
-        Ok(opened.await.expect("opening does not panic")?)
+        opened.await.expect("opening does not panic").map_err(|error| Unread::Unopened(segment, error))
     }
 
     /// Opens the chunks where they lie, and moves what is wanted of them together.

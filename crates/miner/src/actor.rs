@@ -3,12 +3,14 @@
 use crate::{
     audit::Auditor,
     follow::{FollowError, Follower},
+    help::HelpDesk,
     idle::{IdleConfig, IdleError, IdleLayout, IdleSpace, LayoutError, Plotting},
     notes,
     pledges::Pledger,
+    rebuild::Rebuilder,
     repair::Repairer,
     service::MinerService,
-    setup::{Keys, MinerConfig, set_up},
+    setup::{Keys, MinerConfig, RepairConfig, set_up},
     space::SpaceKeeper,
     staging::Staging,
     state::State,
@@ -125,7 +127,7 @@ impl Miner {
         let spec = chain.spec().await?;
         let state = State { is_audited: spec.storage.audits.is_some(), ..restore(&store).await? };
         let state = Arc::new(Mutex::new(state));
-        let turn = Arc::new(RwLock::new(()));
+        let (turn, helped) = (Arc::new(RwLock::new(())), Arc::new(tokio::sync::Mutex::new(())));
         let service = Arc::new(MinerService {
             chain: chain.clone(),
             spec,
@@ -134,9 +136,13 @@ impl Miner {
             views: Views::new(chain.clone()),
             receipt_key: keys.receipt.clone(),
             turn: turn.clone(),
+            rebuilder: Rebuilder { transport: transport.clone(), store: store.clone() },
+            finding_out: Arc::default(),
+            help: HelpDesk::new(config.repair.helps_at_once),
+            helped: helped.clone(),
         });
         let unchecked: BTreeSet<u32> = state.lock().volumes.keys().copied().collect();
-        let follower = Follower { chain, transport, store, state, turn, unchecked, swept_at_height: 0 };
+        let follower = Follower { chain, transport, store, state, turn, helped, unchecked, swept_at_height: 0 };
         let (told, progress) = watch::channel(Progress::default());
         let task = tokio::spawn(run(follower, config, keys, idle, told));
         Ok(MinerHandle { service, progress, task })
@@ -192,7 +198,7 @@ async fn run(
     let miner = set_up(&follower.chain, &config, &keys).await?;
     follower.state.lock().miner = miner;
     told.send_modify(|progress| progress.miner = Some(miner));
-    let _beside = keep_up(&follower, &keys, idle, &told.subscribe()).await?;
+    let _beside = keep_up(&follower, &keys, config.repair, idle, &told.subscribe()).await?;
     let mut unreachable = false;
     loop {
         match follower.step().await {
@@ -218,6 +224,7 @@ async fn run(
 async fn keep_up(
     follower: &Follower,
     keys: &Keys,
+    repair_config: RepairConfig,
     idle: Option<IdleConfig>,
     progress: &watch::Receiver<Progress>,
 ) -> Result<[AbortOnDropHandle<()>; 4], MinerError> {
@@ -242,7 +249,7 @@ async fn keep_up(
         let held = (store.clone(), space);
         Auditor::new(chain.clone(), held, state.clone(), sender(), (&spec.storage, audits))
     });
-    let repairer = Repairer::new(follower, sender());
+    let repairer = Repairer::new(follower, (sender(), keys.receipt.clone()), repair_config);
     Ok([
         AbortOnDropHandle::new(tokio::spawn(audit(auditor, progress.clone()))),
         AbortOnDropHandle::new(tokio::spawn(repair(repairer, progress.clone()))),

@@ -12,7 +12,7 @@ use crate::{
 use alloy_primitives::{B256, Bytes, FixedBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
 use client::Sender;
-use miner::{Keys, Miner, MinerConfig, MinerHandle};
+use miner::{Keys, Miner, MinerConfig, MinerHandle, RepairConfig};
 use std::sync::Arc;
 use store::{FragmentRecord, FragmentState, Store, StoreConfig};
 use transport::{MemoryNetwork, MemoryTransport};
@@ -113,7 +113,8 @@ impl Host {
 
     async fn boot(&mut self) -> Result<(), Broken> {
         let Place { code, lots, .. } = self.place;
-        let config = MinerConfig { region: code.into(), network: 0, lots, endpoint: self.transport.endpoint() };
+        let (endpoint, repair) = (self.transport.endpoint(), RepairConfig::default());
+        let config = MinerConfig { region: code.into(), network: 0, lots, endpoint, repair };
         let keys = Keys { operator: operator(self.index), receipt: receipt_key(self.index) };
         let store = self.store.clone();
         let started = Miner::start(config, self.link.clone(), self.wire.clone(), store, keys).await;

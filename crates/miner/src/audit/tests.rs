@@ -1,4 +1,5 @@
 mod idle;
+mod unanswered;
 
 use super::*;
 mod reviewed;
