@@ -11,7 +11,7 @@ use crate::{
 };
 use alloy_primitives::{B256, Bytes, FixedBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
-use client::Sender;
+use client::{ChainApi, Sender};
 use miner::{Keys, Miner, MinerConfig, MinerHandle, RepairConfig};
 use std::sync::Arc;
 use store::{FragmentRecord, FragmentState, Store, StoreConfig};
@@ -96,18 +96,21 @@ impl Host {
         site.weather.place(peer(index), place.region);
         let chance = |what: &str| Chance::new(site.seed, &format!("{what} {index}"));
         let reader = site.chain.clone().reader(index)?;
-        let link = Link::new(reader, site.weather.clone(), place.region, chance("link"));
+        let link = Link::new(reader.clone(), site.weather.clone(), place.region, chance("link"));
         let transport = site.network.join(peer(index));
         let wire = Wire::new(transport.clone(), site.weather.clone(), chance("wire"));
         let disk = SimDisk::new(DISK_BYTES);
         let store = open(&disk)?;
         let (link, wire) = (Arc::new(link), Arc::new(wire));
-        register(&site.chain, index, place, &transport).await?;
+        register(&reader, index, place, &transport).await?;
         let (number, is_dead, handle) = (0, false, None);
         let mut host = Self { number, place, is_dead, index, disk, store, link, wire, transport, handle };
         host.boot().await?;
         let handle = host.handle.as_mut().expect("it was just started");
-        host.number = handle.registered().await.map_err(|error| Broken::new("miners register", error.to_string()))?;
+        host.number = match handle.registered().await {
+            Ok(number) => number,
+            Err(_) => return Err(Broken::new("miners register", handle.ended().await.to_string())),
+        };
         Ok(host)
     }
 
@@ -167,13 +170,13 @@ impl Host {
 
 /// Registers with a network, which the program cannot say yet.
 async fn register(
-    chain: &Arc<dyn Ledger>,
+    chain: &Arc<dyn ChainApi>,
     index: usize,
     place: Place,
     transport: &MemoryTransport,
 ) -> Result<(), Broken> {
     let sender = Sender::new(chain.clone(), operator(index));
-    let chain_id = client::ChainApi::spec(&**chain).await.map_err(Broken::chain)?.chain_id;
+    let chain_id = chain.spec().await.map_err(Broken::chain)?.chain_id;
     let key = receipt_key(index);
     let call = IMiners::registerInCall {
         receiptKey: Bytes::copy_from_slice(&key.public().to_bytes()),

@@ -159,6 +159,7 @@ impl Net {
     ) -> Result<Self, Broken> {
         let chain = Validators::start(seed, storage, &accounts(), BLOCK, clocks)?;
         let blocks = AbortOnDropHandle::new(tokio::spawn(chain.clone().keep_pace()));
+        chain.begun().await;
         Self::on(seed, chain.clone(), Some(chain), blocks, places).await
     }
 

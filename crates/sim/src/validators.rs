@@ -155,6 +155,13 @@ impl Validators {
         }
     }
 
+    /// Waits until all validators have the first block, which hands out what accounts have.
+    pub async fn begun(&self) {
+        while (0..SEATS).any(|seat| self.tip(seat) == 0) {
+            self.advanced.notified().await;
+        }
+    }
+
     /// The newest block that a validator has; zero if it is down.
     pub fn tip(&self, seat: usize) -> u64 {
         self.committee.view(seat).and_then(|view| view.archive.tip()).map_or(0, |tip| tip.height)
