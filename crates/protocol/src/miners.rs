@@ -246,11 +246,13 @@ impl Miners {
         if identity.retired {
             return Err(IMiners::MinerRetired { miner }.into());
         }
-        let tally = record.tally.get(ledger)?;
         self.storage.pool.require_thawed(ledger)?;
-        if self.leave_rounds(ledger, miner, tally.free)?.until != 0 {
+        let free = record.tally.get(ledger)?.free;
+        if self.leave_rounds(ledger, miner, free)?.until != 0 {
             return Err(IMiners::RoundPending {}.into());
         }
+        // Rounds that are booked now may have taken its weight.
+        let tally = record.tally.get(ledger)?;
         self.reweigh(ledger, miner, &record, tally.weight, 0)?;
         record.identity.set(ledger, Identity { retired: true, ..identity })?;
         let (lots, rebuilds) = (tally.lots.minus(tally.free)?, tally.rebuilds);

@@ -408,6 +408,23 @@ fn silent_miners_are_not_drawn_until_they_answer() {
     assert_eq!(changes, [(silent, true), (silent, false)]);
 }
 
+/// Its silence comes to light while it goes, and takes its weight out of the pool once.
+#[test]
+fn a_miner_retires_out_of_silence() {
+    let mut farm = stocked(12);
+    let members = farm.net.volume(1).miners;
+    let silent = (1..=12).find(|miner| !members.contains(miner)).expect("four hold no seat");
+    farm.play((1..=12).filter(|miner| *miner != silent));
+    farm.open_round();
+    farm.until(OPEN);
+    farm.until(REST);
+    let was_silent = is_silent(&mut farm, silent);
+    let (before, _) = pool(&farm);
+    farm.net.call(farm.operator(silent), MINERS, &IMiners::retireCall {});
+    assert_eq!(pool(&farm).0, before - u64::from(!was_silent));
+    assert_eq!(farm.net.view(MINERS, &IMiners::minerCall { id: silent }).lots, 0);
+}
+
 /// Else whoever knows the beacon could choose who is drawn, by reporting or not.
 #[test]
 fn e4_silence_changes_no_pending_draw() {

@@ -1,9 +1,8 @@
 //! Name roots of real units and of others, and see who can show the walks that are demanded.
 
 use super::farm::*;
-use crate::{Error, fixture::*, storage::Word};
+use crate::{fixture::*, storage::Word};
 use alloy_primitives::{B256, U256};
-use alloy_sol_types::SolError;
 use proofs::{
     chunk::Hash,
     idle::{Graph, Plotter, Progress, UnitId, UnitShape},
@@ -91,18 +90,6 @@ impl Yard {
             })
             .collect();
         Tree::new(&roots)
-    }
-
-    /// Retires as soon as no draw is pending: nobody answers rounds here, so that seats are lost and others wanted.
-    fn retire(&mut self, miner: u32) {
-        let operator = self.farm.operator(miner);
-        for _ in 0..20 {
-            match self.farm.net.try_call(operator, MINERS, &IMiners::retireCall {}) {
-                Err(Error::Revert(reason)) if IMiners::DrawPending::abi_decode(&reason).is_ok() => self.farm.block(),
-                retired => return drop(retired.expect("no demand is open")),
-            };
-        }
-        panic!("a draw takes no twenty blocks");
     }
 
     /// Names roots; returns the demand.
@@ -310,13 +297,13 @@ fn nobody_retires_from_a_demand_and_who_meets_it_goes() {
     yard.farm.until(REST);
     let operators = [yard.farm.operator(1), yard.farm.operator(2)];
     let _: IMiners::RoundPending = refusal(yard.farm.net.try_call(operators[0], MINERS, &IMiners::retireCall {}));
-    yard.retire(2);
+    yard.farm.net.call(operators[1], MINERS, &IMiners::retireCall {});
     while yard.demand(bogus).state == OPEN_DEMAND {
         yard.farm.block();
     }
     assert!(yard.failed()[0].fine > U256::ZERO);
     // It was fined, and a demand blocks nobody for ever.
-    yard.retire(1);
+    yard.farm.net.call(operators[0], MINERS, &IMiners::retireCall {});
     assert_eq!(total(&yard.farm.net), yard.total);
 }
 
