@@ -278,11 +278,11 @@ impl ChainApi for Validators {
     }
 
     async fn call(&self, to: Address, data: Bytes) -> Result<Bytes, ChainError> {
-        self.furthest()?.call(to, data)
+        self.furthest()?.call(to, data).await
     }
 
     async fn estimate_gas(&self, request: CallRequest) -> Result<u64, ChainError> {
-        self.furthest()?.estimate_gas(request)
+        self.furthest()?.estimate_gas(request).await
     }
 
     async fn logs(&self, filter: LogFilter) -> Result<Vec<LogEntry>, ChainError> {

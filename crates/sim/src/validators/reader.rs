@@ -116,11 +116,11 @@ impl ChainApi for Reader {
     }
 
     async fn call(&self, to: Address, data: Bytes) -> Result<Bytes, ChainError> {
-        self.window()?.call(to, data)
+        self.window()?.call(to, data).await
     }
 
     async fn estimate_gas(&self, request: CallRequest) -> Result<u64, ChainError> {
-        self.window()?.estimate_gas(request)
+        self.window()?.estimate_gas(request).await
     }
 
     async fn logs(&self, filter: LogFilter) -> Result<Vec<LogEntry>, ChainError> {

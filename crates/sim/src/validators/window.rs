@@ -59,12 +59,12 @@ impl Window {
     }
 
     /// Runs a call on the newest state.
-    pub fn call(&self, to: Address, data: Bytes) -> Result<Bytes, ChainError> {
+    pub async fn call(&self, to: Address, data: Bytes) -> Result<Bytes, ChainError> {
         let request = execution::CallRequest { to: Some(to), data, ..Default::default() };
         let height = self.tip()?;
         let context = BlockContext::of(&self.header(height)?.1, &self.spec);
         let state = self.view.archive.state_at(height).map_err(failed)?;
-        let outcome = offload::wait(self.view.executor.call(&context, request, &state)).map_err(failed)?;
+        let outcome = self.view.executor.call(&context, request, &state).await.map_err(failed)?;
         let CallOutcome { output, status, .. } = outcome;
         match status {
             CallStatus::Success => Ok(output),
@@ -74,13 +74,14 @@ impl Window {
     }
 
     /// Gas that a transaction would take.
-    pub fn estimate_gas(&self, request: CallRequest) -> Result<u64, ChainError> {
+    pub async fn estimate_gas(&self, request: CallRequest) -> Result<u64, ChainError> {
         let CallRequest { from, to, value, data } = request;
         let request = execution::CallRequest { from, to: Some(to), value, data, ..Default::default() };
         let height = self.tip()?;
         let context = BlockContext::of(&self.header(height)?.1, &self.spec);
         let state = self.view.archive.state_at(height).map_err(failed)?;
-        offload::wait(self.view.executor.estimate_gas(&context, request, &state)).map_err(|error| match error {
+        let estimate = self.view.executor.estimate_gas(&context, request, &state).await;
+        estimate.map_err(|error| match error {
             EstimateError::Reverted { output } => ChainError::Reverted { data: output },
             error => refusal(&error),
         })
