@@ -51,7 +51,10 @@ impl Source for Lot {
             Some(file) => {
                 file.read_exact_at(bytes, (u64::from(place.slot) * self.shape.slot_bytes + offset) % self.bytes)
             }
-            None => Ok(bytes.fill(7)),
+            None => {
+                bytes.fill(7);
+                Ok(())
+            }
         }
     }
 
