@@ -1,8 +1,7 @@
-//! Run audit rounds over synthetic miners by the real state machine: what blocks cost, and what the state holds.
+//! Run audit rounds over synthetic miners by the real state machine: what blocks cost.
 //!
 //! - *absent*, *withholding*: the dearest block of a round in which nobody commits, or everybody commits and nobody opens;
-//! - *answering*: a round in which every miner commits and every sample is opened, by calls as miners send them;
-//! - *state*: slots that lots take, from pledge to membership, through calls alone.
+//! - *answering*: a round in which every miner commits and every sample is opened, by calls as miners send them.
 //!
 //! Each miner has one free lot. So that a million of them are quickly there, slots are written as `docs/spec/audits.md` and
 //! `miners.md` lay them out; and since nobody keeps the bytes of 64 PiB, the commitment of a miner is replaced by the
@@ -10,7 +9,7 @@
 
 #![allow(clippy::print_stdout)]
 
-use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use proofs::{
     chunk::Hash,
@@ -29,8 +28,8 @@ use std::{
     time::{Duration, Instant},
 };
 use types::{
-    Beacon, Endpoint, Profile, ReceiptKey, StripeLeaf,
-    abi::{AUDITS, IAudits, IMiners, IVolumes, MINERS, VOLUMES},
+    Beacon, StripeLeaf,
+    abi::{AUDITS, IAudits, MINERS},
     merkle::Tree,
     spec::{AuditSpec, StorageSpec},
     state::StateKey,
@@ -331,54 +330,7 @@ fn answering(miners: u32) {
     opens.print("  openings", hour);
 }
 
-/// What lots take of the state, by the modules' own doing: pledged, plotted, and in volumes of 40.
-fn state() {
-    let spec = StorageSpec { profile: Profile::Standard, open_target: 16, ..public() };
-    let seats = u32::from(spec.profile.total());
-    let (miners, lots) = (seats + 2, 16);
-    let mut net = Net::new(spec);
-    for miner in 1..=miners {
-        let (from, key) = (operator(miner), ReceiptKey::derive(&keccak256(miner.to_be_bytes()).0));
-        let endpoint = Endpoint::new(B256::repeat_byte(1), vec![([10, 0, 0, 1], 4_000).into()], None);
-        let call = IMiners::registerCall {
-            receiptKey: key.public().to_bytes().to_vec().into(),
-            proofOfPossession: key.prove_possession(0, from).to_bytes().to_vec().into(),
-            endpoint: endpoint.expect("an endpoint").encode().into(),
-            region: FixedBytes(*b"DE\0\0\0\0"),
-        };
-        net.send(from, MINERS, U256::ZERO, &call);
-    }
-    let slots = |net: &Net| net.world.storage.len();
-    let registered = slots(&net);
-    for miner in 1..=miners {
-        let due = net.spec.lot_collateral * U256::from(lots);
-        net.world.balances.insert(operator(miner), due);
-        net.send(operator(miner), MINERS, due, &IMiners::pledgeCall { lots });
-    }
-    let pledged = slots(&net);
-    net.until(COMMIT);
-    for miner in 1..=miners {
-        let idle_roots = (0..lots).map(|lot| keccak256([miner, lot].map(u32::to_be_bytes).concat())).collect();
-        let first = (miner - 1) * lots + 1;
-        net.send(operator(miner), AUDITS, U256::ZERO, &IAudits::plotCall { firstLot: first, idleRoots: idle_roots });
-    }
-    let plotted = slots(&net);
-    let volumes = |net: &mut Net| net.send(operator(1), VOLUMES, U256::ZERO, &IVolumes::volumeCountCall {}).0;
-    while volumes(&mut net) < lots - 1 {
-        net.block();
-    }
-    let formed = slots(&net);
-    let (all, seated) = (f64::from(miners * lots), f64::from((lots - 1) * seats));
-    let of = |from: usize, to: usize, count: f64| 32.0 * (to - from) as f64 / count;
-    let (pledge, plot, member) = (of(registered, pledged, all), of(pledged, plotted, all), of(plotted, formed, seated));
-    println!(
-        "protocol::state: bytes of values per lot: {pledge:.0} pledged, {plot:.0} plotted, {member:.0} as a member; {:.0} in all",
-        pledge + plot + member
-    );
-}
-
 fn main() {
-    state();
     let audits = AuditSpec { samples: 1_280, ..AuditSpec::main() };
     let spec = StorageSpec { audits: Some(audits), ..StorageSpec::devnet() };
     for habit in [Habit::Absent, Habit::Withholding] {
