@@ -11,8 +11,8 @@
 mod cash;
 mod column;
 mod garbage;
-mod helpers;
 mod leaving;
+mod shares;
 
 use crate::{
     follow::Follower,
@@ -26,9 +26,9 @@ use client::{
     SendError, Sender,
     chain::{ChainApi, ChainError, Network},
 };
-use helpers::Helpers;
 use leaving::{HANDING_OVER, is_successor};
 use parking_lot::Mutex;
+use shares::Helpers;
 use std::{collections::BTreeMap, sync::Arc};
 use store::{Change, FragmentKey, Store, StoreError};
 use tokio::sync::{RwLock, Semaphore};
