@@ -34,8 +34,8 @@ pub const SEATS: usize = 4;
 pub const FAULTS_MAX: usize = (SEATS - 1) / 3;
 /// Furthest that a block may be ahead of a validator's clock when it votes.
 pub const CLOCK_DRIFT_MAX_MS: u64 = 500;
-/// How far the committee's clock may lag behind everybody else's.
-const STEP: Duration = Duration::from_millis(100);
+/// How far the committee's clock may lag behind everybody else's. Each step hands over to another thread and back.
+const STEP: Duration = Duration::from_millis(500);
 const GENESIS_MS: u64 = 1_750_000_000_000;
 
 /// A chain that validators make.

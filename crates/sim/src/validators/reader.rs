@@ -21,7 +21,7 @@ use types::{ChainSpec, state::StateKey};
 /// Longest wait for a certificate of a validator's newest block.
 const CERTIFICATE_WAIT: Duration = Duration::from_secs(5);
 /// Longest wait for a proof of what the validator spoke of before.
-const BEHIND_WAIT: Duration = Duration::from_millis(200);
+const BEHIND_WAIT: Duration = Duration::from_millis(400);
 
 /// One miner's or client's way to the validators.
 pub struct Reader {
