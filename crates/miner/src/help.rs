@@ -6,6 +6,8 @@
 //! slots, of which the volumes with the fewest live members get the next.
 
 mod desk;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     notes,
@@ -36,6 +38,15 @@ const CASES_MAX: usize = 64;
 /// Fragments that a newcomer may get ahead of its acknowledgements: twice what it acknowledges at once.
 const CREDIT_FRAGMENTS: u64 = 64;
 
+/// What was not acknowledged for so long after the last fragment was lost on its way, and is forgotten.
+const LOST_AFTER: Duration = Duration::from_secs(600);
+
+/// Bytes that a lot got and has not acknowledged.
+struct Ahead {
+    bytes: u64,
+    given_at: Instant,
+}
+
 /// A seat that somebody takes over.
 #[derive(Clone)]
 struct Case {
@@ -57,13 +68,38 @@ impl Case {
 pub(crate) struct HelpDesk {
     pub(crate) desk: Arc<Desk>,
     cases: Mutex<BTreeMap<(u32, u16), Case>>,
-    /// Bytes that a lot got and has not acknowledged.
-    ahead: Mutex<BTreeMap<(u32, u32), u64>>,
+    /// By volume and lot.
+    ahead: Mutex<BTreeMap<(u32, u32), Ahead>>,
 }
 
 impl HelpDesk {
     pub(crate) fn new(slots: usize) -> Self {
         Self { desk: Desk::new(slots), cases: Mutex::default(), ahead: Mutex::default() }
+    }
+
+    /// Bytes that a lot got and has not acknowledged.
+    fn ahead(&self, place: (u32, u32)) -> u64 {
+        let mut all = self.ahead.lock();
+        all.retain(|_, ahead| ahead.given_at.elapsed() < LOST_AFTER);
+        all.get(&place).map_or(0, |ahead| ahead.bytes)
+    }
+
+    fn give(&self, place: (u32, u32), bytes: u64) {
+        let mut all = self.ahead.lock();
+        if all.len() >= CASES_MAX && !all.contains_key(&place) {
+            let oldest = all.iter().min_by_key(|(_, ahead)| ahead.given_at).map(|(place, _)| *place);
+            oldest.and_then(|place| all.remove(&place));
+        }
+        let ahead = all.entry(place).or_insert_with(|| Ahead { bytes: 0, given_at: Instant::now() });
+        ahead.bytes = ahead.bytes.saturating_add(bytes);
+        ahead.given_at = Instant::now();
+    }
+
+    /// Takes off what is acknowledged now and was not before.
+    fn settle(&self, place: (u32, u32), bytes: u64) {
+        if let Some(ahead) = self.ahead.lock().get_mut(&place) {
+            ahead.bytes = ahead.bytes.saturating_sub(bytes);
+        }
     }
 }
 
@@ -81,8 +117,9 @@ impl MinerService {
             return refuse(Unknown, "the stripe is not one that is taken over");
         }
         let place = (volume, case.record.lot);
-        let ahead = self.help.ahead.lock().get(&place).copied().unwrap_or_default();
-        if ahead.saturating_add(leaf.fragment_bytes) > CREDIT_FRAGMENTS.saturating_mul(self.spec.storage.slot_bytes) {
+        if self.help.ahead(place).saturating_add(leaf.fragment_bytes)
+            > CREDIT_FRAGMENTS.saturating_mul(self.spec.storage.slot_bytes)
+        {
             return busy("acknowledge first what you got");
         }
         let Some(_slot) = self.help.desk.take(case.live).await else { return busy("others are helped") };
@@ -91,14 +128,7 @@ impl MinerService {
         let Some(made) = made.into_fragment(seat) else {
             return refuse(WrongFragment, "the stripe is no codeword");
         };
-        {
-            let mut ahead = self.help.ahead.lock();
-            if ahead.len() >= CASES_MAX {
-                ahead.pop_first();
-            }
-            let sum = ahead.entry(place).or_default();
-            *sum = sum.saturating_add(leaf.fragment_bytes);
-        }
+        self.help.give(place, leaf.fragment_bytes);
         Ok(FragmentReply {
             profile: made.profile,
             length: made.length,
@@ -125,12 +155,13 @@ impl MinerService {
         let _turn = self.helped.lock().await;
         let known = self.store.note(notes::help_key(volume, seat)).await.map_err(store_refusal)?;
         let known = known.as_deref().and_then(notes::read_help).filter(|known| known.lot == lot);
-        if known.as_ref().is_none_or(|known| known.bytes < bytes) {
+        let before = known.as_ref().map_or(0, |known| known.bytes);
+        if before < bytes {
             let cashed = known.map_or(0, |known| known.cashed);
             let note = notes::put_help(volume, seat, &notes::HelpNote { lot, bytes, cashed, signature });
             self.store.update(vec![note]).await.map_err(store_refusal)?;
         }
-        self.help.ahead.lock().remove(&(volume, lot));
+        self.help.settle((volume, lot), bytes.saturating_sub(before));
         Ok(())
     }
 

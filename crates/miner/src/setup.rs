@@ -62,8 +62,9 @@ pub struct Keys {
 pub(crate) async fn set_up(chain: &Arc<dyn ChainApi>, config: &MinerConfig, keys: &Keys) -> Result<u32, MinerError> {
     let sender = Sender::new(chain.clone(), keys.operator.clone());
     let mut told = String::new();
+    let mut seen = 0;
     loop {
-        let error = match try_set_up(chain, &sender, config, keys).await {
+        let error = match try_set_up(chain, &sender, config, keys, &mut seen).await {
             Ok(miner) => return Ok(miner),
             Err(SetupError::Final(error)) => return Err(error),
             Err(SetupError::Send(error)) if is_final(&error) => return Err(MinerError::Setup(error.to_string())),
@@ -95,7 +96,13 @@ impl<E: Into<SendError>> From<E> for SetupError {
 
 /// Whether trying again cannot help: the chain has refused what we are or what we pledge.
 fn is_final(error: &SendError) -> bool {
-    matches!(error, SendError::Chain(ChainError::Reverted { .. }) | SendError::Failed { .. } | SendError::TooMuchGas)
+    // The node that said otherwise was a block behind: it is looked at again.
+    let is_done = error.is_revert::<IMiners::AlreadyRegistered>();
+    !is_done
+        && matches!(
+            error,
+            SendError::Chain(ChainError::Reverted { .. }) | SendError::Failed { .. } | SendError::TooMuchGas
+        )
 }
 
 /// Waits for the next block, or a while if the chain cannot be reached.
@@ -109,12 +116,17 @@ async fn wait(chain: &Arc<dyn ChainApi>) {
     }
 }
 
+/// Looks at the chain as of the block `seen` or later, where our last transaction is, and never does a thing twice.
 async fn try_set_up(
     chain: &Arc<dyn ChainApi>,
     sender: &Sender,
     config: &MinerConfig,
     keys: &Keys,
+    seen: &mut u64,
 ) -> Result<u32, SetupError> {
+    if let Some(before) = seen.checked_sub(1) {
+        chain.wait_above(before).await?;
+    }
     let network = Network(&**chain);
     let spec = chain.spec().await?;
     let endpoint = config.endpoint.encode();
@@ -128,7 +140,8 @@ async fn try_set_up(
             region: region(&config.region)?,
             network: config.network,
         };
-        sender.call(MINERS, U256::ZERO, &call).await?;
+        *seen = sender.call(MINERS, U256::ZERO, &call).await?.height;
+        chain.wait_above(seen.saturating_sub(1)).await?;
         miner = network.miner_of(sender.address()).await?;
         if miner == 0 {
             // Another node may be a block behind: it is looked at again.
@@ -148,7 +161,8 @@ async fn try_set_up(
     while lots > 0 {
         let now = lots.min(PLEDGE_LOTS_MAX);
         let collateral = spec.storage.lot_collateral.saturating_mul(U256::from(now));
-        sender.call(MINERS, collateral, &IMiners::pledgeCall { lots: now }).await?;
+        let receipt = sender.call(MINERS, collateral, &IMiners::pledgeCall { lots: now }).await?;
+        *seen = receipt.height;
         tracing::info!(miner, lots = now, "pledged");
         lots -= now;
     }

@@ -273,7 +273,7 @@ fn public() -> StorageSpec {
         unit_slots: 32,
         lot_collateral: U256::from(10).pow(U256::from(24)),
         // Roots are believed here: nobody shows walks of units that nobody has.
-        audits: Some(AuditSpec { pledges: None, ..AuditSpec::main() }),
+        audits: Some(AuditSpec { pledges: None, standstill_ms: None, ..AuditSpec::main() }),
         ..StorageSpec::devnet()
     }
 }
@@ -332,7 +332,7 @@ fn answering(miners: u32) {
 }
 
 fn main() {
-    let audits = AuditSpec { samples: 1_280, pledges: None, ..AuditSpec::main() };
+    let audits = AuditSpec { samples: 1_280, pledges: None, standstill_ms: None, ..AuditSpec::main() };
     let spec = StorageSpec { audits: Some(audits), ..StorageSpec::devnet() };
     for habit in [Habit::Absent, Habit::Withholding] {
         for miners in [10_000, 100_000, 1_000_000] {

@@ -175,6 +175,10 @@ pub struct AuditSpec {
     pub challenge_fee: U256,
     /// A block with so many bytes of commitments, openings and walks moves the deadline by its time.
     pub lane_bytes: u64,
+    /// A longer time between two blocks does not count: it moves the deadline. Every time counts where it is absent, and it
+    /// is not written then, as specifications from before it keep their chains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standstill_ms: Option<u64>,
     /// How pledges are checked; a chain without believes idle roots. Not written then, as specifications from before walks
     /// keep their chains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,6 +257,7 @@ impl AuditSpec {
             vest_ms: 600_000,
             challenge_fee: U256::from(1_000_000_000_000u64),
             lane_bytes: 1 << 20,
+            standstill_ms: Some(10_000),
             pledges: Some(PledgeSpec { walks: 4, window_rounds: 8, lots_per_spot: 64 }),
         }
     }
@@ -278,6 +283,7 @@ impl AuditSpec {
             vest_ms: 7 * 24 * 3_600_000,
             challenge_fee: U256::from(100_000_000_000_000u64),
             lane_bytes: 1 << 20,
+            standstill_ms: Some(30_000),
             // A tenth of a walk per 128 lots and day, and a day to show it.
             pledges: Some(PledgeSpec { walks: 16, window_rounds: 24, lots_per_spot: 30_720 }),
         }
@@ -412,6 +418,10 @@ impl ChainSpec {
             (
                 storage.audits.as_ref().is_none_or(|audits| audits.fits(storage)),
                 "audits do not fit the storage's sizes, or repair's grace_ms is below two rounds",
+            ),
+            (
+                storage.audits.as_ref().and_then(|audits| audits.standstill_ms).is_none_or(|ms| ms > self.heartbeat_ms),
+                "standstill_ms is not above heartbeat_ms",
             ),
             (storage.open_target > 0, "open_target is zero"),
             (storage.repair.free_lots_max_percent <= 100, "free_lots_max_percent is above 100"),

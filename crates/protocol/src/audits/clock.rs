@@ -106,7 +106,7 @@ impl Audits {
         let number = clock.number.plus(1)?;
         let census = self.storage.census.get(ledger)?;
         let beacon_a = beacon(number, Phase::A, seed);
-        let deadline_ms = ledger.block().timestamp_ms.plus(rules.commit_ms)?;
+        let deadline_ms = self.deadline(ledger, rules, rules.commit_ms)?;
         self.storage.beacon_a.set(ledger, beacon_a)?;
         self.storage.beacons.at(ledger, &number)?.set(ledger, beacon_a)?;
         self.storage.beacon_b.set(ledger, B256::ZERO)?;
@@ -123,7 +123,7 @@ impl Audits {
 
     fn draw(&self, ledger: &mut dyn Ledger, rules: &AuditSpec, clock: Clock, seed: &[u8]) -> Result<Clock> {
         let beacon_b = beacon(clock.number, Phase::B, seed);
-        let deadline_ms = ledger.block().timestamp_ms.plus(rules.open_ms)?;
+        let deadline_ms = self.deadline(ledger, rules, rules.open_ms)?;
         let sampled = self.storage.sampled.get(ledger)?;
         let queue = self.storage.queue.get(ledger)?;
         let waiting = queue.end.saturating_sub(queue.first);

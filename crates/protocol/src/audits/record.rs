@@ -186,5 +186,7 @@ layout! {
         beacons: Mapping<u64, Slot<B256>>,
         docket: Slot<Docket>,
         demands: Mapping<u64, Slot<Demand>>,
+        /// When a block was last seen in this stage of the round, give or take half a standstill.
+        seen_ms: Slot<u64>,
     }
 }

@@ -541,6 +541,36 @@ fn a_full_lane_moves_the_deadline() {
     assert_eq!(farm.round().deadlineMs, deadline + 1_000);
 }
 
+/// A chain without blocks over a deadline delays the round: nobody could have answered.
+#[test]
+fn a_standstill_moves_the_deadline() {
+    let audits = AuditSpec { standstill_ms: Some(10_000), ..spec().audits.unwrap() };
+    let mut farm = Farm::with(StorageSpec { audits: Some(audits), ..spec() });
+    farm.open_round();
+    let mut deadline = farm.round().deadlineMs;
+    farm.block();
+    assert_eq!(farm.round().deadlineMs, deadline);
+    for stage in [COMMIT, OPEN] {
+        farm.net.world.block.timestamp_ms += 3_600_000;
+        farm.block();
+        let round = farm.round();
+        assert_eq!(round.stage, stage);
+        let moved = round.deadlineMs - deadline;
+        assert!((3_600_000..=3_600_000 + 6_000).contains(&moved), "{moved}");
+        // Time in which blocks came counts, also if they came slowly.
+        farm.net.world.block.timestamp_ms += 8_000;
+        farm.block();
+        assert_eq!(farm.round().deadlineMs, round.deadlineMs);
+        if stage == COMMIT {
+            farm.commit_all(1..=9);
+            deadline = farm.until(OPEN).deadlineMs;
+        }
+    }
+    farm.open_all(1..=9);
+    farm.until(REST);
+    assert!((1..=9).all(|miner| farm.standing(miner).faults == 0));
+}
+
 /// The rest of emission is not minted: a self-dealer gets back less than it paid.
 #[test]
 fn e1_emission_never_exceeds_the_fee() {
