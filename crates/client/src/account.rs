@@ -7,12 +7,12 @@ pub use revert::explain;
 use crate::chain::{CallRequest, ChainApi, ChainError, TransactionReceipt};
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::{SolCall, SolError};
-use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Mutex, time::Instant};
 
 /// Most gas of one transaction (EIP-7825).
 pub const TRANSACTION_GAS_MAX: u64 = 1 << 24;
@@ -24,6 +24,10 @@ const NONCE_ATTEMPTS: usize = 5;
 const RESEND_BLOCKS: u64 = 5;
 /// Blocks after which we stop waiting.
 const PATIENCE_BLOCKS: u64 = 120;
+/// How long no node may be in reach while a transaction that was sent is waited for.
+const REACH_PATIENCE: Duration = Duration::from_secs(60);
+/// Wait before a node that was out of reach is asked again.
+const REACH_PAUSE: Duration = Duration::from_secs(1);
 
 /// A transaction did not have its effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +67,14 @@ pub enum SendError {
         /// Blocks we waited.
         blocks: u64,
     },
+    /// It was sent, and nobody can say what became of it.
+    #[error("transaction {hash} was sent, but {source}; look whether a block has it before you do it again")]
+    Unknown {
+        /// The transaction.
+        hash: B256,
+        /// Why nobody can say.
+        source: ChainError,
+    },
     /// One transaction cannot do that much.
     #[error("the transaction takes more than {TRANSACTION_GAS_MAX} gas: do it in smaller steps")]
     TooMuchGas,
@@ -97,6 +109,19 @@ struct Sent {
     hash: B256,
     nonce: u64,
     raw: Bytes,
+    /// A node has said that it has it.
+    is_received: bool,
+}
+
+/// How far it is with a transaction that is waited for.
+#[derive(Default)]
+struct Waiting {
+    /// The block at which the wait began, and the newest.
+    heights: Option<(u64, u64)>,
+    /// When it was offered last.
+    sent_at: Option<u64>,
+    was_taken: bool,
+    has_failed: bool,
 }
 
 /// Sends transactions of one account, one nonce after the other.
@@ -188,7 +213,12 @@ impl Sender {
             match self.chain.send_raw(raw.clone()).await {
                 Ok(hash) => {
                     *next = Some(nonce + 1);
-                    return Ok(Sent { hash, nonce, raw });
+                    return Ok(Sent { hash, nonce, raw, is_received: true });
+                }
+                // The answer may have been lost, not the transaction: with another nonce it could be in two blocks.
+                Err(ChainError::Unreachable { .. }) => {
+                    *next = Some(nonce + 1);
+                    return Ok(Sent { hash: keccak256(&raw), nonce, raw, is_received: false });
                 }
                 Err(error) if is_nonce_error(&error) && attempt < NONCE_ATTEMPTS => *next = None,
                 Err(error) => {
@@ -231,40 +261,73 @@ impl Sender {
         TxEnvelope::from(transaction.into_signed(signature)).encoded_2718().into()
     }
 
+    /// Waits until a block has what was sent, also while no node can be reached for a while.
     async fn wait(&self, request: &CallRequest, fee: Fee, sent: &Sent) -> Result<TransactionReceipt, SendError> {
-        let Sent { hash, nonce, ref raw } = *sent;
-        let start = self.chain.head().await?.height;
-        let mut height = start;
-        let mut sent_at = start;
-        let (mut was_taken, mut has_failed) = (false, false);
+        let (mut waiting, mut unreachable_since) = (Waiting::default(), None);
         loop {
-            if let Some(receipt) = self.chain.receipt(hash).await? {
-                return Ok(receipt);
-            }
-            if height >= start + PATIENCE_BLOCKS {
-                *self.nonce.lock().await = None;
-                return Err(SendError::NotIncluded { hash, blocks: height - start });
-            }
-            if height >= sent_at + RESEND_BLOCKS {
-                sent_at = height;
-                let is_taken = self.send_again(nonce, raw).await?;
-                // State runs ahead of receipts: what took the nonce may be this very transaction.
-                if is_taken && was_taken {
-                    *self.nonce.lock().await = None;
-                    return Err(SendError::Replaced { hash });
+            match self.look(request, fee, sent, &mut waiting).await {
+                Ok(Some(receipt)) => return Ok(receipt),
+                Ok(None) => unreachable_since = None,
+                Err(SendError::Chain(source @ ChainError::Unreachable { .. })) => {
+                    let since = *unreachable_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > REACH_PATIENCE {
+                        *self.nonce.lock().await = None;
+                        return Err(SendError::Unknown { hash: sent.hash, source });
+                    }
+                    tokio::time::sleep(REACH_PAUSE).await;
                 }
-                was_taken = is_taken;
-                // No block takes a call in the lane that fails. But state runs ahead of receipts here too.
-                if fee == Fee::None
-                    && let Some(data) = self.would_fail(request).await?
-                    && std::mem::replace(&mut has_failed, true)
-                {
-                    *self.nonce.lock().await = None;
-                    return Err(SendError::Failed { hash, data });
-                }
+                Err(error) => return Err(error),
             }
-            height = self.chain.wait_above(height).await?.height;
         }
+    }
+
+    /// Looks for a receipt, and waits for the next block if there is none.
+    async fn look(
+        &self,
+        request: &CallRequest,
+        fee: Fee,
+        sent: &Sent,
+        waiting: &mut Waiting,
+    ) -> Result<Option<TransactionReceipt>, SendError> {
+        let Sent { hash, nonce, ref raw, is_received } = *sent;
+        let (start, height) = match waiting.heights {
+            Some(heights) => heights,
+            None => {
+                let height = self.chain.head().await?.height;
+                waiting.heights = Some((height, height));
+                waiting.sent_at = is_received.then_some(height);
+                (height, height)
+            }
+        };
+        if let Some(receipt) = self.chain.receipt(hash).await? {
+            return Ok(Some(receipt));
+        }
+        if height >= start + PATIENCE_BLOCKS {
+            *self.nonce.lock().await = None;
+            return Err(SendError::NotIncluded { hash, blocks: height - start });
+        }
+        if waiting.sent_at.is_none_or(|sent_at| height >= sent_at + RESEND_BLOCKS) {
+            let is_taken = self.send_again(nonce, raw).await?;
+            waiting.sent_at = Some(height);
+            // State runs ahead of receipts: what took the nonce may be this very transaction.
+            if is_taken && waiting.was_taken {
+                *self.nonce.lock().await = None;
+                return Err(SendError::Replaced { hash });
+            }
+            waiting.was_taken = is_taken;
+            // No block takes a call in the lane that fails. But state runs ahead of receipts here too.
+            if fee == Fee::None
+                && let Some(data) = self.would_fail(request).await?
+                && std::mem::replace(&mut waiting.has_failed, true)
+            {
+                // The next call takes its place in the pool.
+                *self.nonce.lock().await = Some(nonce);
+                return Err(SendError::Failed { hash, data });
+            }
+        }
+        let newest = self.chain.wait_above(height).await?.height;
+        waiting.heights = Some((start, newest));
+        Ok(None)
     }
 
     /// What a call would revert with now.

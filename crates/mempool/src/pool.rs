@@ -3,7 +3,7 @@
 use crate::{
     MempoolConfig, PoolError,
     check::check,
-    ranking::{Rank, Ranking},
+    ranking::Ranking,
     sender::{Entry, Sender},
 };
 use alloy_primitives::{Address, B256};
@@ -15,6 +15,8 @@ use types::{Transaction, state::Account};
 
 /// Blocks whose changed accounts are remembered: a caller may have read an account just before.
 const RECENT_BLOCKS: usize = 8;
+/// How long a call in the audit lane keeps its place: those that succeed are in a block before.
+const LANE_PATIENCE_MS: u64 = 500;
 
 /// Where a new transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +219,7 @@ impl Pool {
         let sender = self.senders.get(&address);
         let replaced = sender.and_then(|sender| sender.get(nonce));
         if let Some(old) = replaced {
-            check_replacement(&old.rank, &entry.rank)?;
+            check_replacement(old, entry)?;
         }
         let queued = sender.map(Sender::cost_max).unwrap_or_default();
         let queued = queued.saturating_sub(replaced.map(|old| old.cost_max).unwrap_or_default());
@@ -381,14 +383,19 @@ impl Pool {
     }
 }
 
-/// A replacement offers a tenth more on both fees: each one costs all nodes another broadcast.
-fn check_replacement(old: &Rank, new: &Rank) -> Result<(), PoolError> {
-    let raised = |fee: u128| fee.saturating_add(fee.div_ceil(10).max(1));
-    let (max_fee_needed, priority_fee_needed) = (raised(old.max_fee), raised(old.priority_fee));
-    if new.max_fee >= max_fee_needed && new.priority_fee >= priority_fee_needed {
+/// A replacement offers a tenth more on both fees: each one costs all nodes another broadcast. A call in the audit lane,
+/// which pays nothing, gives way to another once it has waited for longer than one that succeeds ever does.
+fn check_replacement(old: &Entry, new: &Entry) -> Result<(), PoolError> {
+    let is_in_lane = old.rank.lane.is_some() && new.rank.lane.is_some();
+    if is_in_lane && new.added_ms >= old.added_ms.saturating_add(LANE_PATIENCE_MS) {
         return Ok(());
     }
-    let (max_fee, priority_fee) = (new.max_fee, new.priority_fee);
+    let raised = |fee: u128| fee.saturating_add(fee.div_ceil(10).max(1));
+    let (max_fee_needed, priority_fee_needed) = (raised(old.rank.max_fee), raised(old.rank.priority_fee));
+    let (max_fee, priority_fee) = (new.rank.max_fee, new.rank.priority_fee);
+    if max_fee >= max_fee_needed && priority_fee >= priority_fee_needed {
+        return Ok(());
+    }
     Err(PoolError::ReplacementUnderpriced { max_fee, max_fee_needed, priority_fee, priority_fee_needed })
 }
 

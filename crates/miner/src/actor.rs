@@ -232,6 +232,7 @@ async fn keep_up(
     let sender = || Sender::new(follower.chain.clone(), keys.operator.clone());
     let (chain, store, state) = (&follower.chain, &follower.store, &follower.state);
     let audits = spec.storage.audits.as_ref();
+    let nice = idle.as_ref().map_or(0, |idle| idle.plot.nice);
     let (space, keeper) = match idle.filter(|_| audits.is_some()) {
         Some(idle) => {
             let lots_max = idle.lots_max;
@@ -243,7 +244,7 @@ async fn keep_up(
     };
     let is_checked = audits.is_some_and(|audits| audits.pledges.is_some());
     let pledger = space.clone().filter(|_| is_checked);
-    let pledger = pledger.map(|space| Pledger::new(chain.clone(), state.clone(), sender(), space)).transpose();
+    let pledger = pledger.map(|space| Pledger::new(chain.clone(), state.clone(), sender(), space, nice)).transpose();
     let pledger = pledger.map_err(|error| MinerError::Threads(error.to_string()))?;
     let auditor = audits.map(|audits| {
         let held = (store.clone(), space);

@@ -133,6 +133,15 @@ impl IdleSpace {
         self.0.status.subscribe()
     }
 
+    /// In a simulation, where plotting takes no time, waits until everything is plotted that can be.
+    pub(crate) async fn catch_up(&self) {
+        let mut status = self.status();
+        offload::catch_up(
+            status.wait_for(|status| status.units_total == 0 || status.is_at_rest || status.trouble.is_some()),
+        )
+        .await;
+    }
+
     /// Takes a lot in that was pledged before `beacon`. Once known, it has no effect.
     pub async fn add_lot(&self, lot: u32, beacon: B256) -> Result<(), IdleError> {
         self.change(move |shared| async move {
@@ -234,6 +243,7 @@ impl Shared {
             status.units_done = books.units_total().saturating_sub(books.units_left());
             status.lot = books.current_lot();
             status.idle_bytes = books.bytes();
+            status.is_at_rest &= books.units_left() == 0;
             let left_bytes = books.units_left().saturating_mul(self.layout.unit_bytes());
             status.left = left_bytes.checked_div(status.bytes_per_second).map(Duration::from_secs);
         });

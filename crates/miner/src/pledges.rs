@@ -28,8 +28,6 @@ use types::{
 
 /// Chain time between two looks.
 const LOOK_MS: u64 = 2_000;
-/// Precedence of everything else over making walks, as for plotting.
-const NICE: i32 = 19;
 
 /// Walks cannot be shown now; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -65,17 +63,18 @@ impl Drop for Pledger {
 }
 
 impl Pledger {
-    /// For a miner that is registered.
+    /// For a miner that is registered; everything else takes precedence over making walks by `nice`, as over plotting.
     pub(crate) fn new(
         chain: Arc<dyn ChainApi>,
         state: Arc<Mutex<State>>,
         sender: Sender,
         space: IdleSpace,
+        nice: i32,
     ) -> io::Result<Self> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(1)
             .thread_name(|_| "idle-walk".into())
-            .start_handler(|_| give_precedence(NICE))
+            .start_handler(move |_| give_precedence(nice))
             .build()
             .map_err(io::Error::other)?;
         let (pool, progress) = (Arc::new(pool), Arc::new(Progress::default()));

@@ -135,6 +135,7 @@ impl SpaceKeeper {
             self.let_go(&lots).await?;
             self.forget_roots().await?;
         }
+        self.space.catch_up().await;
         self.read_columns(round.number, &lots).await?;
         self.tell_progress();
         self.done = (round.number, is_over);

@@ -12,7 +12,10 @@ use crate::{
 use alloy_primitives::{B256, Bytes, FixedBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
 use client::{ChainApi, Sender};
-use miner::{Keys, Miner, MinerConfig, MinerHandle, RepairConfig};
+use miner::{
+    Keys, Miner, MinerConfig, MinerHandle, RepairConfig,
+    idle::{IdleConfig, MemoryUnits, PlotConfig},
+};
 use std::sync::Arc;
 use store::{FragmentRecord, FragmentState, Store, StoreConfig};
 use transport::{MemoryNetwork, MemoryTransport};
@@ -37,6 +40,8 @@ pub struct Place {
     pub network: u32,
     /// Lots that it pledges.
     pub lots: u32,
+    /// Whether it fills them with idle units.
+    pub plots: bool,
 }
 
 /// A machine with a miner.
@@ -49,6 +54,7 @@ pub struct Host {
     pub is_dead: bool,
     index: usize,
     disk: SimDisk,
+    units: MemoryUnits,
     store: Store,
     link: Arc<Link>,
     wire: Arc<Wire>,
@@ -99,12 +105,12 @@ impl Host {
         let link = Link::new(reader.clone(), site.weather.clone(), place.region, chance("link"));
         let transport = site.network.join(peer(index));
         let wire = Wire::new(transport.clone(), site.weather.clone(), chance("wire"));
-        let disk = SimDisk::new(DISK_BYTES);
+        let (disk, units) = (SimDisk::new(DISK_BYTES), MemoryUnits::default());
         let store = open(&disk)?;
         let (link, wire) = (Arc::new(link), Arc::new(wire));
         register(&reader, index, place, &transport).await?;
         let (number, is_dead, handle) = (0, false, None);
-        let mut host = Self { number, place, is_dead, index, disk, store, link, wire, transport, handle };
+        let mut host = Self { number, place, is_dead, index, disk, units, store, link, wire, transport, handle };
         host.boot().await?;
         let handle = host.handle.as_mut().expect("it was just started");
         host.number = match handle.registered().await {
@@ -115,12 +121,19 @@ impl Host {
     }
 
     async fn boot(&mut self) -> Result<(), Broken> {
-        let Place { code, lots, .. } = self.place;
+        let Place { code, lots, plots, .. } = self.place;
         let (endpoint, repair) = (self.transport.endpoint(), RepairConfig::default());
         let config = MinerConfig { region: code.into(), network: 0, lots, endpoint, repair };
         let keys = Keys { operator: operator(self.index), receipt: receipt_key(self.index) };
         let store = self.store.clone();
-        let started = Miner::start(config, self.link.clone(), self.wire.clone(), store, keys).await;
+        let (chain, wire) = (self.link.clone(), self.wire.clone());
+        let started = if plots {
+            let plot = PlotConfig { threads: 1, nice: 0, ..PlotConfig::new(0) };
+            let idle = IdleConfig { files: Arc::new(self.units.clone()), plot, lots_max: None };
+            Miner::start_with_idle(config, chain, wire, store, keys, idle).await
+        } else {
+            Miner::start(config, chain, wire, store, keys).await
+        };
         let handle = started.map_err(|error| Broken::new("miners start", error.to_string()))?;
         self.transport.serve(handle.service());
         self.handle = Some(handle);
@@ -143,6 +156,7 @@ impl Host {
             handle.stop().await;
         }
         self.disk = self.disk.after_crash(seed);
+        self.units = self.units.after_crash(seed);
         self.store = open(&self.disk)?;
         self.boot().await
     }

@@ -7,7 +7,7 @@ use crate::{
     weather::{HUB, Weather},
 };
 use alloy_consensus::Transaction as _;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolError};
 use async_trait::async_trait;
 use client::chain::{
@@ -18,8 +18,12 @@ use std::{sync::Arc, time::Duration};
 use types::{
     ChainSpec, Transaction,
     abi::{AUDITS, IAudits},
-    state::StateKey,
+    layout::{Query, audits::BeaconQuery},
+    state::{StateKey, encode_slot},
 };
+
+/// A liar's own.
+const OWN_BEACON: U256 = U256::ONE;
 
 /// What becomes of a miner's transactions on their way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub enum Lie {
     Withhold,
     /// What the chain would refuse is not shown, nor taken for a reason to rebuild.
     HideDamage,
+    /// Its units come from another beacon than that of this round, so that they can be made before it.
+    OtherBeacon(u64),
 }
 
 /// A way to the chain.
@@ -155,6 +161,13 @@ impl ChainApi for Link {
 
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
         self.travel().await?;
-        self.chain.state(keys).await
+        let mut proved = self.chain.state(keys).await?;
+        if let Lie::OtherBeacon(round) = self.lie() {
+            let beacon = BeaconQuery { round }.slots().into_iter().next().map(|slot| StateKey::Slot(AUDITS, slot));
+            for (_, value) in keys.iter().zip(&mut proved.values).filter(|(key, _)| Some(*key) == beacon.as_ref()) {
+                *value = value.map(|_| encode_slot(OWN_BEACON));
+            }
+        }
+        Ok(proved)
     }
 }

@@ -127,7 +127,7 @@ pub fn storage() -> StorageSpec {
 pub fn places(count: usize, lots: u32) -> Vec<Place> {
     let place = |index: usize| {
         let region = index % REGIONS.len();
-        Place { region, code: REGIONS[region], network: index as u32 + 1, lots }
+        Place { region, code: REGIONS[region], network: index as u32 + 1, lots, plots: false }
     };
     (0..count).map(place).collect()
 }

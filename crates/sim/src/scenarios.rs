@@ -4,6 +4,7 @@ mod cheats;
 mod faults;
 mod identities;
 mod malformed;
+mod plots;
 mod validators;
 
 use crate::{
@@ -35,6 +36,8 @@ pub enum Scenario {
     Identities,
     /// A writer stores fragments that are no codeword.
     Malformed,
+    /// Miners plot; one of them names units that are not those of its pledge.
+    Plots,
     /// Validators lose power, and come back.
     Validators,
     /// Nobody's clock is right.
@@ -42,7 +45,7 @@ pub enum Scenario {
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 15] = [
+pub const SCENARIOS: [Scenario; 16] = [
     Scenario::Churn,
     Scenario::Crashes,
     Scenario::Dark,
@@ -56,6 +59,7 @@ pub const SCENARIOS: [Scenario; 15] = [
     Scenario::Withhold,
     Scenario::Identities,
     Scenario::Malformed,
+    Scenario::Plots,
     Scenario::Validators,
     Scenario::Clocks,
 ];
@@ -73,6 +77,7 @@ impl fmt::Display for Scenario {
             Self::Withhold => "withhold",
             Self::Identities => "identities",
             Self::Malformed => "malformed",
+            Self::Plots => "plots",
             Self::Validators => "validators",
             Self::Clocks => "clocks",
         };
@@ -116,6 +121,7 @@ pub(crate) async fn run(options: Options) -> Result<Report, Broken> {
         Scenario::Withhold => cheats::withhold(setting, &mut notes).await?,
         Scenario::Identities => identities::identities(setting, time, &mut notes).await?,
         Scenario::Malformed => malformed::malformed(setting, time, &mut notes).await?,
+        Scenario::Plots => plots::plots(setting, time, &mut notes).await?,
         Scenario::Validators => validators::crashes(seed, time, &mut notes).await?,
         Scenario::Clocks => validators::clocks(seed, time, &mut notes).await?,
     };

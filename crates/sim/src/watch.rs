@@ -27,6 +27,12 @@ pub struct Books {
     pub missed_rounds: u64,
     /// For entries that it declared lost.
     pub declared: U256,
+    /// Demands whose walks were all shown.
+    pub met: u32,
+    /// For walks that were not shown in time.
+    pub walk_fines: U256,
+    /// In how many demands.
+    pub walk_faults: u32,
     /// Out of the collateral of lots that lost their seats.
     pub forfeited: U256,
 }
@@ -34,7 +40,7 @@ pub struct Books {
 impl Books {
     /// All that cheating or failing cost.
     pub fn losses(&self) -> U256 {
-        self.fines + self.missed_fines + self.declared + self.forfeited
+        self.fines + self.missed_fines + self.walk_fines + self.declared + self.forfeited
     }
 }
 
@@ -167,6 +173,15 @@ impl Watch {
             books.missed_rounds += missed.lastRound - missed.firstRound + 1;
             if !self.absent.contains(&missed.miner) && !self.suspects.contains(&missed.miner) {
                 return Err(Broken::new("whoever is there misses no round", format!("{missed:?} at {}", entry.height)));
+            }
+        } else if let Some(met) = read::<IAudits::DemandMet>(entry) {
+            self.books.entry(met.miner).or_default().met += 1;
+        } else if let Some(failed) = read::<IAudits::DemandFailed>(entry).filter(|failed| !failed.fine.is_zero()) {
+            let books = self.books.entry(failed.miner).or_default();
+            books.walk_fines += failed.fine;
+            books.walk_faults += 1;
+            if !self.suspects.contains(&failed.miner) {
+                return Err(Broken::new("honest miners are never fined", format!("{failed:?} at {}", entry.height)));
             }
         } else if let Some(lost) = read::<IAudits::DeclaredLost>(entry) {
             self.books.entry(lost.miner).or_default().declared += lost.paid;

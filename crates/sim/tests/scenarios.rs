@@ -58,6 +58,7 @@ scenarios! {
     a_miner_withholds_after_beacon_b: Scenario::Withhold,
     an_operator_with_many_identities: Scenario::Identities,
     a_writer_stores_what_is_no_codeword: Scenario::Malformed,
+    a_miner_names_units_that_are_not_its_own: Scenario::Plots,
     validators_lose_power: Scenario::Validators,
     clocks_differ: Scenario::Clocks,
 }
@@ -67,6 +68,12 @@ fn one_seed_gives_one_course_of_events() {
     let (first, second) = (live(Scenario::Churn, 7), live(Scenario::Churn, 7));
     assert_eq!(first, second);
     assert_ne!(first.digest, live(Scenario::Churn, 8).digest);
+}
+
+/// Threads plot there.
+#[test]
+fn one_seed_gives_one_course_of_events_with_idle_space() {
+    assert_eq!(live_for(Scenario::Plots, 5, 0.1), live_for(Scenario::Plots, 5, 0.1));
 }
 
 #[test]

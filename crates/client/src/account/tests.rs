@@ -68,10 +68,25 @@ async fn an_account_without_money_is_told_so() {
     assert!(matches!(error, SendError::Funds { .. }), "{error}");
 }
 
-/// A chain of which the pool loses what it is given, some times.
+/// A chain of which the pool loses what it is given, some times, and answers get lost after that.
 struct Forgetful {
     chain: Arc<MemoryChain>,
     losses: AtomicUsize,
+    silences: AtomicUsize,
+}
+
+impl Forgetful {
+    fn new(chain: Arc<MemoryChain>, losses: usize, silences: usize) -> Arc<Self> {
+        Arc::new(Self { chain, losses: AtomicUsize::new(losses), silences: AtomicUsize::new(silences) })
+    }
+}
+
+fn count_down(left: &AtomicUsize) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+}
+
+fn silence() -> ChainError {
+    ChainError::Unreachable { node: "test".into(), reason: "silent".into() }
 }
 
 #[async_trait]
@@ -98,13 +113,16 @@ impl ChainApi for Forgetful {
         self.chain.account(address).await
     }
     async fn send_raw(&self, raw: Bytes) -> Result<B256, ChainError> {
-        let lost = self.losses.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        match lost {
-            Ok(_) => Ok(alloy_primitives::keccak256(&raw)),
-            Err(_) => self.chain.send_raw(raw).await,
+        if count_down(&self.losses) {
+            return Ok(alloy_primitives::keccak256(&raw));
         }
+        let sent = self.chain.send_raw(raw).await;
+        if count_down(&self.silences) { Err(silence()) } else { sent }
     }
     async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError> {
+        if count_down(&self.silences) {
+            return Err(silence());
+        }
         self.chain.receipt(hash).await
     }
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {
@@ -114,14 +132,35 @@ impl ChainApi for Forgetful {
 
 #[tokio::test]
 async fn what_the_pool_lost_is_sent_again() {
-    let chain = Arc::new(Forgetful { chain: chain(), losses: AtomicUsize::new(3) });
+    let chain = Forgetful::new(chain(), 3, 0);
     let (value, call) = buy();
     sender(&chain, 0).call(TERRITORIES, value, &call).await.expect("gets in");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_may_have_arrived_is_not_done_twice() {
+    let memory = chain();
+    let silent = Forgetful::new(memory.clone(), 0, 4);
+    let one = sender(&silent, 0);
+    let (value, call) = buy();
+    let before = memory.account(one.address()).await.expect("a chain");
+    one.call(TERRITORIES, value, &call).await.expect("gets in");
+    let after = memory.account(one.address()).await.expect("a chain");
+    assert_eq!((after.nonce, after.pending_nonce), (before.nonce + 1, before.nonce + 1));
+    assert_eq!(silent.silences.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_reach_nobody_is_told_what_was_sent() {
+    let silent = Forgetful::new(chain(), 0, usize::MAX);
+    let (value, call) = buy();
+    let error = sender(&silent, 0).call(TERRITORIES, value, &call).await.expect_err("nobody answers");
+    assert!(matches!(error, SendError::Unknown { .. }), "{error}");
+}
+
 #[tokio::test]
 async fn what_never_gets_in_is_given_up() {
-    let chain = Arc::new(Forgetful { chain: chain(), losses: AtomicUsize::new(usize::MAX) });
+    let chain = Forgetful::new(chain(), usize::MAX, 0);
     let (value, call) = buy();
     let error = sender(&chain, 0).call(TERRITORIES, value, &call).await.expect_err("it is lost each time");
     assert!(matches!(error, SendError::NotIncluded { .. }), "{error}");
@@ -130,7 +169,7 @@ async fn what_never_gets_in_is_given_up() {
 #[tokio::test]
 async fn another_transaction_with_the_nonce_is_noticed() {
     let memory = chain();
-    let chain = Arc::new(Forgetful { chain: memory.clone(), losses: AtomicUsize::new(1) });
+    let chain = Forgetful::new(memory.clone(), 1, 0);
     let (value, call) = buy();
     let one = sender(&chain, 0);
     let other = sender(&memory, 0);

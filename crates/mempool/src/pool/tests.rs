@@ -367,6 +367,8 @@ fn the_audit_lane_has_limits_of_its_own() {
     assert_eq!(pool.add(lane(1, 2, true), &Account::default(), 0), full(2, 2));
     let again = pool.add(lane(1, 1, false), &Account::default(), 0);
     assert!(matches!(again, Err(PoolError::ReplacementUnderpriced { .. })), "{again:?}");
+    let again = pool.add(lane(1, 1, false), &Account::default(), LANE_PATIENCE_MS).expect("the first one failed");
+    assert_eq!(again.replaced, Some(lane(1, 1, true).hash()));
     pool.add(lane(2, 0, true), &Account::default(), 0).expect("enters");
     assert_eq!(pool.add(lane(3, 0, true), &Account::default(), 0), full(3, 0));
     add(&mut pool, 3, 0, 9_000, 10).expect("whoever pays enters");

@@ -209,9 +209,12 @@ impl Shared {
 
     /// Nothing is being plotted for now.
     fn rest(&self) {
-        self.status.send_modify(|status| status.bytes_per_second = 0);
         let books = self.books.lock();
         self.account(&books);
+        self.status.send_modify(|status| {
+            status.bytes_per_second = 0;
+            status.is_at_rest = books.units_left() == 0;
+        });
         if books.units_total() > 0 && books.units_left() == 0 {
             tracing::info!(units = books.units_total(), "all idle units are plotted");
         }

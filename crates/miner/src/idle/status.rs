@@ -20,6 +20,8 @@ pub struct PlotStatus {
     pub left: Option<Duration>,
     /// What plotting waits for, or has met.
     pub trouble: Option<Trouble>,
+    /// Everything is plotted, and the plotting threads wait for more.
+    pub is_at_rest: bool,
 }
 
 /// What is in the way of plotting. All but the last two pass by themselves: it is tried again.
