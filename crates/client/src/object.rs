@@ -71,6 +71,7 @@ impl Draft {
             modified_ms: self.facts.modified_ms,
             content_type: self.facts.content_type.clone(),
             metadata: self.facts.metadata.clone(),
+            attributes: bytes::Bytes::new(),
             content,
         }
     }

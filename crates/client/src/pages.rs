@@ -182,6 +182,7 @@ impl IndexReader {
         match &entry.content {
             Content::Parts(parts) => Ok(parts.clone()),
             Content::Pieces(pieces) => self.list(pieces, entry.size).await,
+            Content::Body(_) => Err(DecodeError("bytes that no change has put have no place").into()),
         }
     }
 }

@@ -215,7 +215,7 @@ impl Update<'_> {
             let root = RootPage { name: name.clone(), tree, delta };
             // The page counts itself.
             let bytes = root.encode(0).len() + PAGE_OVERHEAD;
-            root.encode(assembler.open_used() + bytes as u32)
+            root.encode(assembler.open_used() + bytes as u64)
         };
         let Written { place, hash, page } = self.write_page(PageKind::Root, make).await?;
         self.assembler.close();

@@ -144,17 +144,6 @@ pub fn plan(
     Ok(Plan { pages, tree, delta })
 }
 
-impl Missing {
-    fn extend(&mut self, more: Self) {
-        self.pages.extend(more.pages);
-        self.lists.extend(more.lists);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.pages.is_empty() && self.lists.is_empty()
-    }
-}
-
 /// The index while it changes: the newest changes over the tree.
 struct Books<'a> {
     root: &'a RootPage,
@@ -203,7 +192,7 @@ impl Books<'_> {
     fn note_segment(&mut self, id: SegmentId, usage: Usage) -> Result<(), Missing> {
         // A resumed upload may bring a segment that is known already, or that was given up in between.
         let used = match self.find(&Key::Segment(id))? {
-            Some(Value::Segment(before)) => before.used.saturating_add(usage.used).min(usage.length),
+            Some(Value::Segment(before)) => before.used.saturating_add(usage.used),
             _ => usage.used,
         };
         if self.find(&Key::Unused(id))?.is_some() {
@@ -257,7 +246,7 @@ impl Books<'_> {
         }
         let key = Key::Segment(extent.segment.id);
         if let Some(Value::Segment(usage)) = self.find(&key)? {
-            let used = usage.used.saturating_add(extent.length).min(usage.length);
+            let used = usage.used.saturating_add(extent.length.into());
             self.set(key, Some(Value::Segment(Usage { used, ..usage })));
         }
         Ok(())
@@ -267,7 +256,7 @@ impl Books<'_> {
     fn free(&mut self, extent: &Extent) -> Result<(), Missing> {
         let segment = extent.segment.id;
         let Some(Value::Segment(usage)) = self.find(&Key::Segment(segment))? else { return Ok(()) };
-        let used = usage.used.saturating_sub(extent.length);
+        let used = usage.used.saturating_sub(extent.length.into());
         if used > 0 {
             self.set(Key::Segment(segment), Some(Value::Segment(Usage { used, ..usage })));
         } else {

@@ -33,6 +33,19 @@ pub struct Missing {
     pub lists: Vec<(Vec<Extent>, u64)>,
 }
 
+impl Missing {
+    /// Adds what is not known to be missing yet.
+    pub(crate) fn extend(&mut self, more: Self) {
+        let Self { pages, lists } = self;
+        more.pages.into_iter().for_each(|page| if !pages.contains(&page) { pages.push(page) });
+        more.lists.into_iter().for_each(|list| if !lists.contains(&list) { lists.push(list) });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pages.is_empty() && self.lists.is_empty()
+    }
+}
+
 /// A page that a rewrite makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewPage {

@@ -328,13 +328,13 @@ impl Assembler {
         settled
             .filter_map(|(_, state)| {
                 let SegmentRef { id, volume, length } = state.segment?;
-                Some(Op::Segment(id, Usage { volume, length, used: state.index_bytes }))
+                Some(Op::Segment(id, Usage { volume, length, used: state.index_bytes.into() }))
             })
             .collect()
     }
 
     /// Bytes in use of the segment being filled.
-    pub(crate) fn open_used(&self) -> u32 {
+    pub(crate) fn open_used(&self) -> u64 {
         self.open_number().map_or(0, |number| self.used_bytes(number))
     }
 
@@ -344,9 +344,9 @@ impl Assembler {
     }
 
     /// Bytes of a settled or open segment that objects refer to.
-    pub(crate) fn used_bytes(&self, number: usize) -> u32 {
+    pub(crate) fn used_bytes(&self, number: usize) -> u64 {
         let State { object_bytes, index_bytes, list_bytes, .. } = self.segments[number];
-        object_bytes + index_bytes + list_bytes
+        u64::from(object_bytes) + u64::from(index_bytes) + u64::from(list_bytes)
     }
 
     /// Commits everything that is staged, with a new root of the bucket.

@@ -25,6 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// A segment that a write quorum of members holds.
+#[derive(Debug)]
 pub(crate) struct Staged {
     /// Its number among the segments of this write.
     pub(crate) number: usize,
