@@ -71,6 +71,13 @@ pub(crate) struct Held {
 #[derive(Debug)]
 pub(crate) struct StagedSegment(pub(crate) Mutex<Option<Staged>>);
 
+impl NewPart {
+    /// A part that an update knows the place of.
+    pub(crate) fn placed(bucket: BucketId, key: WrappedKey, plain_length: u64) -> Self {
+        Self { bucket, generation: 0, key, plain_length, pieces: Mutex::default() }
+    }
+}
+
 impl Body {
     pub(crate) fn new(etag: B256, parts: Vec<NewPart>) -> Self {
         let size = parts.iter().map(|part| part.plain_length).sum();
@@ -98,6 +105,11 @@ impl Body {
             sources.extend(body.sources);
         }
         Self { etag: B256::from(*hasher.finalize().as_bytes()), size, sources }
+    }
+
+    /// The bytes of an entry, in other places.
+    pub(crate) fn moved(entry: &Entry, sources: Vec<Source>) -> Self {
+        Self { etag: entry.etag, size: entry.size, sources }
     }
 
     /// BLAKE3 of the plaintext, or see [`join`](Self::join).

@@ -24,10 +24,15 @@
 //! # }
 //! ```
 
-mod view;
+mod group;
+mod repack;
 mod snapshot;
+mod stage;
+mod view;
 
+pub use repack::{RepackBudget, RepackError, Repacked};
 pub use snapshot::Snapshot;
+pub(crate) use view::Writes;
 pub use view::{View, ViewError};
 
 use crate::{
@@ -38,11 +43,18 @@ use crate::{
     index::Entry,
     put::PutError,
     update::UpdateError,
+    write::Session,
 };
 use bytes::Bytes;
 use futures::Stream;
+use group::{Groups, Job, Newest, WAITING_MAX, Waiting};
+use repack::Pass;
+use stage::Stage;
 use std::{ops::Range, sync::Arc};
-use tokio::io::AsyncRead;
+use tokio::{
+    io::AsyncRead,
+    sync::{Mutex, mpsc},
+};
 
 /// Why a change did not come about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,39 +67,6 @@ pub enum ChangeError<E> {
     Failed(UpdateError),
 }
 
-/// What a re-packing may do at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RepackBudget {
-    /// Sealed bytes that are read and written anew.
-    pub bytes: u64,
-    /// Entries that are looked at.
-    pub entries: usize,
-}
-
-/// What a re-packing did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Repacked {
-    /// Sealed bytes that were written anew.
-    pub bytes: u64,
-    /// Entries that were redirected.
-    pub entries: usize,
-    /// Segments that were released.
-    pub released: usize,
-    /// Whether the whole bucket has been looked at since the first call.
-    pub complete: bool,
-}
-
-/// Why a re-packing stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum RepackError {
-    /// The bytes to be moved could not be read.
-    #[error(transparent)]
-    Read(#[from] GetError),
-    /// The new index could not be written.
-    #[error(transparent)]
-    Update(#[from] UpdateError),
-}
-
 /// A bucket that is open. Cheap to clone; one for each bucket of a process, since each groups its own changes.
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
@@ -95,13 +74,32 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     client: Client,
     bucket: Arc<Bucket>,
+    session: Arc<Session>,
+    newest: Arc<Newest>,
+    changes: mpsc::Sender<Box<dyn Job>>,
+    /// The re-packing under way.
+    pass: Mutex<Pass>,
 }
 
 impl Client {
     /// Opens a bucket for many readers and writers.
     pub async fn open(&self, bucket: &str) -> Result<Store, BucketError> {
-        let (bucket, _) = self.open_bucket(bucket).await?;
-        Ok(Store(Arc::new(Shared { client: self.clone(), bucket })))
+        let (bucket, record) = self.open_bucket(bucket).await?;
+        let profile = self.profile_of(&bucket.name, &record)?;
+        let session = self.session(record.territory, record.policy, profile);
+        let newest = Arc::new(Newest::default());
+        let (changes, waiting) = mpsc::channel(WAITING_MAX);
+        let groups = Groups {
+            client: self.clone(),
+            bucket: bucket.clone(),
+            session: session.clone(),
+            newest: newest.clone(),
+            waiting,
+            releasing: Arc::new(Mutex::new(())),
+        };
+        tokio::spawn(groups.run());
+        let pass = Mutex::default();
+        Ok(Store(Arc::new(Shared { client: self.clone(), bucket, session, newest, changes, pass })))
     }
 }
 
@@ -112,10 +110,12 @@ impl Store {
     }
 
     /// Seals bytes and hands them to members; they are in no block, and under no key, before a change puts them there.
-    /// Waits while as many bytes are on their way as this client may hold. A `size` must be exact.
+    /// Waits while as many bytes are on their way as this client may hold; a short body takes its share of that until it is
+    /// put or dropped. A `size` must be exact.
     pub async fn stage(&self, reader: impl AsyncRead + Send + Unpin, size: Option<u64>) -> Result<Body, PutError> {
-        let _ = (reader, size);
-        todo!()
+        let Shared { client, bucket, session, .. } = &*self.0;
+        let mut reader = reader;
+        Stage { client, bucket, session }.run(&mut reader, size).await
     }
 
     /// Changes the index at once or not at all; final when it returns. The closure must be pure: it runs again where a
@@ -128,14 +128,23 @@ impl Store {
         T: Send + 'static,
         E: From<ViewError> + Send + 'static,
     {
-        let _ = change;
-        todo!()
+        let (job, answer) = Waiting::new(change);
+        let closed = || ChangeError::Failed(UpdateError::Closed);
+        self.0.changes.send(Box::new(job)).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// The bucket as it is now: at most [`StoreConfig::root_age_max`](crate::config::StoreConfig::root_age_max) old, and
     /// never older than a change of this process that has returned.
     pub async fn snapshot(&self) -> Result<Snapshot, BucketError> {
-        todo!()
+        let Shared { client, bucket, newest, .. } = &*self.0;
+        let read = async {
+            let record = client.record_of(bucket).await?;
+            let root = bucket.reader.root(&record.root.into()).await?;
+            Ok::<_, BucketError>((root, record.version))
+        };
+        let (root, version) = newest.get(client.config().store.root_age_max, read).await?;
+        Ok(Snapshot { bucket: bucket.clone(), root, version })
     }
 
     /// The plaintext of an entry, or of a range of it, in order and verified. A range beyond the end is cut.
@@ -144,14 +153,7 @@ impl Store {
         entry: &Entry,
         range: Option<Range<u64>>,
     ) -> Result<impl Stream<Item = Result<Bytes, GetError>> + Send + Unpin + use<>, GetError> {
-        let _ = (entry, range);
-        Ok(futures::stream::empty())
-    }
-
-    /// Writes anew what lives in segments that are mostly out of use, and releases them. Goes on where the last call
-    /// ended.
-    pub async fn repack(&self, budget: RepackBudget) -> Result<Repacked, RepackError> {
-        let _ = budget;
-        todo!()
+        let Shared { client, bucket, .. } = &*self.0;
+        client.stream(bucket.clone(), entry.clone(), range)
     }
 }

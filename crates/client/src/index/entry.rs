@@ -275,7 +275,12 @@ pub fn decode_parts(bytes: &[u8], size: u64) -> Result<Vec<Part>, DecodeError> {
 
 /// Bytes of the encoded list.
 pub fn parts_bytes(parts: &[Part]) -> usize {
-    4 + parts.iter().map(|part| PART_BYTES_MIN + part.extents.len() * EXTENT_BYTES).sum::<usize>()
+    4 + parts.iter().map(|part| part_bytes(part.extents.len())).sum::<usize>()
+}
+
+/// Bytes of an encoded part.
+pub(crate) fn part_bytes(extent_count: usize) -> usize {
+    PART_BYTES_MIN + extent_count * EXTENT_BYTES
 }
 
 fn write_parts(parts: &[Part], out: &mut Writer) {
@@ -327,6 +332,13 @@ impl Extent {
     /// First byte and the byte after the last.
     pub fn range(&self) -> std::ops::Range<u64> {
         u64::from(self.offset)..u64::from(self.offset) + u64::from(self.length)
+    }
+
+    /// The encoding.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let mut out = Writer::default();
+        self.write(&mut out);
+        out.0
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {

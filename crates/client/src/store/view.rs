@@ -13,7 +13,7 @@ use std::{
     collections::BTreeMap,
     ops::{Bound, RangeBounds},
 };
-use types::{BucketId, SegmentId};
+use types::BucketId;
 
 /// What changes write: an entry, or nothing where one is removed.
 pub(crate) type Writes = BTreeMap<Key, Option<Entry>>;
@@ -38,12 +38,6 @@ pub enum ViewError {
     /// The body was staged for another bucket.
     #[error("the bytes were staged for another bucket: stage them for this one")]
     ForeignBody,
-    /// The bytes that an older entry had are no longer kept.
-    #[error("segment {segment}, in which the bytes were, is no longer in use: read the entry again")]
-    Gone {
-        /// Where they were.
-        segment: SegmentId,
-    },
 }
 
 /// The index as a change sees it: the root that will be replaced, with the changes of the group that come before, and its
@@ -165,10 +159,26 @@ fn is_key(length: usize, most: usize) -> bool {
 fn earlier<'a>(one: Bound<&'a Key>, other: Bound<&'a Key>) -> Bound<&'a Key> {
     match (one, other) {
         (Bound::Unbounded, bound) | (bound, Bound::Unbounded) => bound,
-        (Bound::Excluded(a), Bound::Included(b)) => if a <= b { one } else { other },
-        (Bound::Included(a), Bound::Excluded(b)) => if a < b { one } else { other },
+        (Bound::Excluded(a), Bound::Included(b)) => {
+            if a <= b {
+                one
+            } else {
+                other
+            }
+        }
+        (Bound::Included(a), Bound::Excluded(b)) => {
+            if a < b {
+                one
+            } else {
+                other
+            }
+        }
         (Bound::Excluded(a), Bound::Excluded(b)) | (Bound::Included(a), Bound::Included(b)) => {
-            if a <= b { one } else { other }
+            if a <= b {
+                one
+            } else {
+                other
+            }
         }
     }
 }
