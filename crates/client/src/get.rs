@@ -3,16 +3,21 @@
 use crate::{
     Client, ReadError,
     bucket::{Bucket, BucketError},
-    index::{DecodeError, Entry, Extent, Part},
+    client::MEMORY_UNIT,
+    index::{DecodeError, Entry, Extent, Key, Part},
     list::{ListError, Object},
     pages::IndexError,
     progress::{Event, Progress},
     read::Fetcher,
 };
-use bytes::BytesMut;
-use futures::{StreamExt, stream};
+use bytes::{Bytes, BytesMut};
+use futures::{
+    StreamExt, TryStreamExt,
+    future::ready,
+    stream::{self, BoxStream},
+};
 use sealing::{HEADER_LENGTH, OpenError, Opener, SEALED_CHUNK_LENGTH, Sealer};
-use std::{io, ops::Range, sync::Arc};
+use std::{collections::VecDeque, io, ops::Range, sync::Arc};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -82,6 +87,13 @@ impl From<ListError> for GetError {
     }
 }
 
+/// Chunks of the first run of a read: what comes soon is short.
+const RUN_CHUNKS_FIRST: u64 = 2;
+/// Most chunks of a run.
+const RUN_CHUNKS_MAX: u64 = 32;
+/// Runs of one read that are fetched at the same time.
+const RUNS_AHEAD: usize = 8;
+
 /// Sealed chunks that lie together, and what is wanted of them.
 struct Run {
     opener: Arc<Opener>,
@@ -103,23 +115,56 @@ impl Client {
         options: GetOptions,
     ) -> Result<GetReport, GetError> {
         let (bucket, entry) = self.open_object(bucket, key).await?;
-        let range = clip(options.range, entry.size)?;
-        let parts = bucket.reader.parts(&entry).await?;
-        let runs = runs(&bucket, &parts, &range)?;
-        let segment_bytes = self.spec().storage.segment_bytes_max().max(1) as usize;
-        let at_once = (self.config().get_memory_bytes / (2 * segment_bytes)).max(2);
-        let mut opened = stream::iter(runs)
-            .map(|run| AbortOnDropHandle::new(tokio::spawn(run.read(self.fetcher().clone()))))
-            .buffered(at_once);
+        let mut opened = self.stream(bucket, entry.clone(), options.range)?;
         let mut written = 0;
-        while let Some(result) = opened.next().await {
-            let plaintext = result.expect("reading does not panic")?;
+        while let Some(plaintext) = opened.next().await {
+            let plaintext = plaintext?;
             destination.write_all(&plaintext).await.map_err(GetError::Destination)?;
             written += plaintext.len() as u64;
             options.progress.event(Event::Written(plaintext.len() as u64));
         }
         destination.flush().await.map_err(GetError::Destination)?;
         Ok(GetReport { bytes: written, object: Object::new(key, &entry) })
+    }
+
+    /// The plaintext of an entry, or of a range of it, in order. All reads of a client share a bound of memory.
+    pub(crate) fn stream(
+        &self,
+        bucket: Arc<Bucket>,
+        entry: Entry,
+        range: Option<Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes, GetError>>, GetError> {
+        let range = clip(range, entry.size)?;
+        let (fetcher, memory) = (self.fetcher().clone(), self.get_memory().clone());
+        let units_max = (self.config().get_memory_bytes / MEMORY_UNIT).max(1);
+        let runs = async move {
+            let parts = bucket.reader.parts(&entry).await?;
+            Ok::<_, GetError>(stream::iter(Runs::new(bucket, parts, range)).map(Ok))
+        };
+        let opened = stream::once(runs)
+            .try_flatten()
+            .and_then(|run| ready(run))
+            // In their order, so that those whose turn it is are never behind others of the same read.
+            .and_then(move |run| {
+                let memory = memory.clone();
+                async move {
+                    let units = ((run.range.end - run.range.start) as usize).div_ceil(MEMORY_UNIT).clamp(1, units_max);
+                    let units = u32::try_from(units).unwrap_or(u32::MAX);
+                    let memory = memory.acquire_many_owned(units).await.expect("the semaphore is never closed");
+                    Ok((run, memory))
+                }
+            })
+            .map_ok(move |(run, memory)| {
+                let task = AbortOnDropHandle::new(tokio::spawn(run.read(fetcher.clone())));
+                async move {
+                    let plaintext = task.await.expect("reading does not panic")?;
+                    drop(memory);
+                    Ok(plaintext)
+                }
+            })
+            .try_buffered(RUNS_AHEAD)
+            .try_filter(|plaintext| ready(!plaintext.is_empty()));
+        Ok(opened.boxed())
     }
 
     /// Reads an object, or a range of it, into memory.
@@ -133,23 +178,13 @@ impl Client {
     pub(crate) async fn extents(&self, bucket: &str, key: &str) -> Result<Vec<Extent>, GetError> {
         let (bucket, entry) = self.open_object(bucket, key).await?;
         let parts = bucket.reader.parts(&entry).await?;
-        Ok(parts.into_iter().flat_map(|part| part.extents).collect())
+        Ok(parts.iter().flat_map(|part| part.extents.iter().copied()).collect())
     }
 
     async fn open_object(&self, bucket: &str, key: &str) -> Result<(Arc<Bucket>, Entry), GetError> {
-        let (bucket, record) = self.open_bucket(bucket).await?;
-        let entry = self.find(&bucket, &record, key).await?;
+        let (bucket, snapshot) = self.look(bucket).await?;
+        let entry = snapshot.get(&Key::object(key)).await?;
         Ok((bucket, entry.ok_or_else(|| GetError::NotFound { key: key.to_owned() })?))
-    }
-
-    async fn find(
-        &self,
-        bucket: &Arc<Bucket>,
-        record: &types::abi::IBuckets::Bucket,
-        key: &str,
-    ) -> Result<Option<Entry>, GetError> {
-        let root = bucket.reader.root(&record.root.clone().into()).await?;
-        Ok(self.lookup(bucket, &root, key).await?)
     }
 }
 
@@ -161,24 +196,66 @@ fn clip(range: Option<Range<u64>>, size: u64) -> Result<Range<u64>, GetError> {
     Ok(start..end.min(size))
 }
 
-/// The runs of sealed chunks that hold a range of an object.
-fn runs(bucket: &Bucket, parts: &[Part], range: &Range<u64>) -> Result<Vec<Run>, GetError> {
-    let mut runs = Vec::new();
-    let mut start = 0;
-    for part in parts {
-        let end = start + part.plain_length;
-        let wanted = range.start.max(start)..range.end.min(end);
-        // An empty object is opened all the same: so that nothing, too, is authenticated.
-        if wanted.start < wanted.end || part.plain_length == 0 {
-            let wanted = wanted.start - start..wanted.end.max(wanted.start) - start;
-            part_runs(bucket, part, wanted, &mut runs)?;
-        }
-        start = end;
-    }
-    Ok(runs)
+/// The runs of sealed chunks that hold a range of an object. A part's key is unwrapped when its turn comes.
+struct Runs {
+    bucket: Arc<Bucket>,
+    parts: Arc<Vec<Part>>,
+    next: usize,
+    /// Where the next part begins in the object.
+    start: u64,
+    range: Range<u64>,
+    /// Of the part whose turn it is.
+    runs: VecDeque<Run>,
+    chunks_max: u64,
 }
 
-fn part_runs(bucket: &Bucket, part: &Part, wanted: Range<u64>, runs: &mut Vec<Run>) -> Result<(), GetError> {
+impl Runs {
+    fn new(bucket: Arc<Bucket>, parts: Arc<Vec<Part>>, range: Range<u64>) -> Self {
+        Self { bucket, parts, next: 0, start: 0, range, runs: VecDeque::new(), chunks_max: RUN_CHUNKS_FIRST }
+    }
+
+    /// Goes on to the next part that has anything of the range.
+    fn advance(&mut self) -> Result<bool, GetError> {
+        let parts = self.parts.clone();
+        while let Some(part) = parts.get(self.next) {
+            let (start, end) = (self.start, self.start + part.plain_length);
+            (self.next, self.start) = (self.next + 1, end);
+            let wanted = self.range.start.max(start)..self.range.end.min(end);
+            // An empty part is opened all the same: so that nothing, too, is authenticated.
+            if wanted.start < wanted.end || part.plain_length == 0 {
+                let wanted = wanted.start - start..wanted.end.max(wanted.start) - start;
+                part_runs(&self.bucket, part, wanted, &mut self.runs)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Iterator for Runs {
+    type Item = Result<Run, GetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.runs.is_empty() {
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    self.next = self.parts.len();
+                    return Some(Err(error));
+                }
+            }
+        }
+        let mut run = self.runs.pop_front()?;
+        if let Some(rest) = run.split_off(self.chunks_max) {
+            self.runs.push_front(rest);
+        }
+        self.chunks_max = (self.chunks_max * 2).min(RUN_CHUNKS_MAX);
+        Some(Ok(run))
+    }
+}
+
+fn part_runs(bucket: &Bucket, part: &Part, wanted: Range<u64>, runs: &mut VecDeque<Run>) -> Result<(), GetError> {
     let key = bucket.unwrap(part.key.as_bytes()).ok_or(GetError::Key)?;
     // Key and length determine the header, so that it need not be read.
     let sealer = Sealer::new(&key, part.plain_length)
@@ -197,7 +274,7 @@ fn part_runs(bucket: &Bucket, part: &Part, wanted: Range<u64>, runs: &mut Vec<Ru
             let from = chunk_start(chunks.start) - sealed_start;
             let to = chunk_start(chunks.end).min(layout.sealed_length()) - sealed_start;
             let range = u64::from(extent.offset) + from..u64::from(extent.offset) + to;
-            runs.push(Run { opener: opener.clone(), extent: *extent, range, chunks, wanted: wanted.clone() });
+            runs.push_back(Run { opener: opener.clone(), extent: *extent, range, chunks, wanted: wanted.clone() });
         }
         sealed_start = sealed_end;
     }
@@ -219,14 +296,32 @@ fn chunk_start(index: u64) -> u64 {
 }
 
 impl Run {
+    /// Cuts off what comes behind so many chunks.
+    fn split_off(&mut self, chunks: u64) -> Option<Self> {
+        let at = self.chunks.start.saturating_add(chunks);
+        if at >= self.chunks.end {
+            return None;
+        }
+        let byte = self.range.start + chunks * SEALED_CHUNK_LENGTH as u64;
+        let rest = Self {
+            opener: self.opener.clone(),
+            extent: self.extent,
+            range: byte..self.range.end,
+            chunks: at..self.chunks.end,
+            wanted: self.wanted.clone(),
+        };
+        (self.range.end, self.chunks.end) = (byte, at);
+        Some(rest)
+    }
+
     /// The plaintext that is wanted.
-    async fn read(self, fetcher: Arc<Fetcher>) -> Result<BytesMut, GetError> {
+    async fn read(self, fetcher: Arc<Fetcher>) -> Result<Bytes, GetError> {
         let sealed = fetcher.read(self.extent.segment, self.range.clone()).await?;
         let opened = offload::run(move || {
             let buffer = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
             self.open(buffer)
         });
-        Ok(opened.await.expect("opening does not panic")?)
+        Ok(opened.await.expect("opening does not panic")?.freeze())
     }
 
     /// Opens the chunks where they lie, and moves what is wanted of them together.
