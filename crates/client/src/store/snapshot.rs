@@ -1,9 +1,14 @@
 //! Look at a bucket as it was after one of its updates.
 
+use super::{
+    ChangeError, View, ViewError,
+    view::Writes,
+};
 use crate::{
     bucket::Bucket,
     index::{Entry, Key, Value, tree::Pages},
     pages::{AskError, IndexError, Root, Scan},
+    update::UpdateError,
 };
 use std::{
     ops::{Bound, RangeBounds},
@@ -64,6 +69,28 @@ impl Snapshot {
             }
         }
         Ok(found)
+    }
+
+    /// Asks a closure of the bucket as it is here. It runs again where a page had to be fetched; nothing that it writes
+    /// stays.
+    pub async fn view<T, E: From<ViewError>>(
+        &self,
+        mut ask: impl FnMut(&mut View<'_>) -> Result<T, E>,
+    ) -> Result<T, ChangeError<E>> {
+        let (mut pages, nothing) = (Pages::default(), Writes::new());
+        loop {
+            let missing = {
+                let mut view = View::new(self.bucket.id, &self.root.page, &pages, &nothing);
+                let answer = ask(&mut view);
+                let (_, missing) = view.into_parts();
+                if missing.is_empty() {
+                    return answer.map_err(ChangeError::Refused);
+                }
+                missing
+            };
+            let fetched = self.bucket.reader.fetch(&mut pages, missing).await;
+            fetched.map_err(|error| ChangeError::Failed(UpdateError::Index(error)))?;
+        }
     }
 
     /// A walk over everything from a key on.
