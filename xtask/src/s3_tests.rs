@@ -50,7 +50,8 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         return Err(format!("{} is no copy of github.com/ceph/s3-tests", suite.display()));
     }
     let cess = run::build_cess()?;
-    let python = python(&suite)?;
+    let requirements = suite.join("requirements.txt").display().to_string();
+    let python = python_with("s3-tests-python", &["-q", "-r", &requirements])?;
     let devnet = Devnet::start(&cess, &["--miners", "8", "--validators", "1"])?;
     let results = prepare(&devnet).and_then(|config| pytest(&python, &suite, &config, some.as_deref()));
     let results = match results {
@@ -60,14 +61,13 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     devnet.stop(compare(&results, write, some.is_some()))
 }
 
-/// A Python with what the suite needs.
-fn python(suite: &Path) -> Result<PathBuf, String> {
-    let folder = run::release_dir().join("s3-tests-python");
+/// A Python of its own below the target folder, with what pip is told to install.
+pub fn python_with(name: &str, install: &[&str]) -> Result<PathBuf, String> {
+    let folder = run::release_dir().join(name);
     let python = folder.join("bin/python");
     if !folder.join("installed").exists() {
         run::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        let requirements = suite.join("requirements.txt");
-        run::run(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements))?;
+        run::run(Command::new(&python).args(["-m", "pip", "install"]).args(install))?;
         fs::write(folder.join("installed"), "").map_err(|error| error.to_string())?;
     }
     Ok(python)
@@ -185,7 +185,8 @@ fn compare(results: &BTreeMap<String, bool>, write: bool, some: bool) -> Result<
         }
         return write_expected(&expected);
     }
-    let missing = expected.iter().filter(|(name, outcome)| !some && **outcome == Outcome::Pass && !results.contains_key(*name));
+    let missing =
+        expected.iter().filter(|(name, outcome)| !some && **outcome == Outcome::Pass && !results.contains_key(*name));
     lost.extend(missing.map(|(name, _)| name.clone()));
     if lost.is_empty() { Ok(()) } else { Err(format!("these are expected to pass: {}", lost.join(", "))) }
 }

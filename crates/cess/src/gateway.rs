@@ -4,7 +4,7 @@ mod file;
 mod key;
 mod status;
 
-pub use file::{GatewayFile, Owner, Tls};
+pub use file::{GatewayFile, Owner};
 pub use key::make_key;
 
 use crate::{

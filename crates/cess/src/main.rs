@@ -99,7 +99,9 @@ async fn act(command: Command, globals: &Globals) -> Result<()> {
         Command::Rm(arguments) => object::remove(arguments, &open()?).await,
         Command::Miner(MinerArgs { command: Some(command), .. }) => miner::show(command, &open()?).await,
         Command::Gateway(GatewayArgs { command: Some(command), .. }) => gateway::show(command, globals).await,
-        Command::Validator(_) | Command::Miner(_) | Command::Gateway(_) | Command::Devnet(_) => unreachable!("these run on their own"),
+        Command::Validator(_) | Command::Miner(_) | Command::Gateway(_) | Command::Devnet(_) => {
+            unreachable!("these run on their own")
+        }
     }
 }
 

@@ -184,7 +184,9 @@ impl KeyFile {
 
     fn read(&self) -> Result<File, KeyError> {
         match fs::metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File { version: VERSION, keys: Vec::new() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(File { version: VERSION, keys: Vec::new() });
+            }
             Err(error) => return Err(self.failed(&error)),
             Ok(metadata) if metadata.len() > FILE_BYTES_MAX => return Err(self.malformed()),
             Ok(_) => {}

@@ -154,7 +154,9 @@ impl Metrics {
                 // One in four bounds is enough for a graph.
                 if index % 4 == 3 && index + 1 < BUCKETS {
                     let bound = bound_s(index);
-                    line(format_args!("gateway_request_seconds_bucket{{method=\"{method}\",le=\"{bound:.6}\"}} {total}"));
+                    line(format_args!(
+                        "gateway_request_seconds_bucket{{method=\"{method}\",le=\"{bound:.6}\"}} {total}"
+                    ));
                 }
             }
             line(format_args!("gateway_request_seconds_bucket{{method=\"{method}\",le=\"+Inf\"}} {total}"));

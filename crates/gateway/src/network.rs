@@ -62,7 +62,9 @@ impl Buckets {
         }
         match self.billing.purchase {
             Some(Purchase { bytes, days }) => self.client.buy_territory(bytes, days).await.map_err(unavailable),
-            None => Err(quota("the account has no territory: buy one with `cess territory buy --size 10GiB --days 30`")),
+            None => {
+                Err(quota("the account has no territory: buy one with `cess territory buy --size 10GiB --days 30`"))
+            }
         }
     }
 }
@@ -255,7 +257,8 @@ impl View for NetworkView<'_> {
 
     fn put(&mut self, key: Key, record: Record<Content>) -> Result<(), Stop> {
         let Record { size: _, blake3: _, modified_ms, content_type, metadata, attributes, content } = record;
-        let entry = Entry { modified_ms, content_type, metadata, attributes: Bytes::from(attributes), ..Entry::default() };
+        let entry =
+            Entry { modified_ms, content_type, metadata, attributes: Bytes::from(attributes), ..Entry::default() };
         let put = self.index.put(to_network(&key), entry, content.body().as_ref());
         self.note(put)
     }
@@ -337,9 +340,8 @@ fn update_error(error: UpdateError) -> S3Error {
 
 fn write_error(error: WriteError) -> S3Error {
     match error {
-        WriteError::TerritoryFull { territory, .. } => quota(&format!(
-            "territory {territory} is full: {error}; see `cess territory list`, and extend it with `cess territory extend {territory}`"
-        )),
+        // It names the territory, and says how to get more.
+        error @ WriteError::TerritoryFull { .. } => quota(&error.to_string()),
         error => unavailable(error),
     }
 }

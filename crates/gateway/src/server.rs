@@ -27,7 +27,14 @@ use s3s::{
     config::{S3Config, StaticConfigProvider},
     service::{S3Service, S3ServiceBuilder},
 };
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::{Duration, Instant}};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -73,7 +80,9 @@ impl Default for ServerLimits {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// There is no access key.
-    #[error("there is no access key, and without one nobody could use the gateway: make one with `cess gateway key create`")]
+    #[error(
+        "there is no access key, and without one nobody could use the gateway: make one with `cess gateway key create`"
+    )]
     NoKeys,
     /// The address is taken.
     #[error("{address} cannot be listened on: {reason}")]
@@ -97,7 +106,6 @@ struct Handler<S> {
     service: Service<S>,
     s3: S3Service,
     metrics: Arc<Metrics>,
-    idle_timeout: Duration,
 }
 
 impl<S: Storage> Server<S> {
@@ -122,8 +130,7 @@ impl<S: Storage> Server<S> {
         limits.post_object_max_file_size = FORM_FILE_BYTES_MAX;
         limits.form_max_fields_size = XML_BYTES_MAX;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
-        let idle_timeout = config.idle_timeout;
-        let handler = Arc::new(Handler { service, s3: builder.build(), metrics, idle_timeout });
+        let handler = Arc::new(Handler { service, s3: builder.build(), metrics });
         Ok(Self { listener, handler, config, tls: tls.map(TlsAcceptor::from) })
     }
 
@@ -163,8 +170,14 @@ impl<S: Storage> Server<S> {
         }
     }
 
-    fn connect(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown) -> impl Future<Output = ()> + use<S> {
-        let (handler, config, tls, watcher) = (self.handler.clone(), self.config.clone(), self.tls.clone(), graceful.watcher());
+    fn connect(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        graceful: &GracefulShutdown,
+    ) -> impl Future<Output = ()> + use<S> {
+        let (handler, config, tls, watcher) =
+            (self.handler.clone(), self.config.clone(), self.tls.clone(), graceful.watcher());
         async move {
             // Small answers must not wait for the next.
             let _ = stream.set_nodelay(true);
@@ -207,7 +220,11 @@ async fn serve<S: Storage, I>(
         .timer(TokioTimer::new())
         .header_read_timeout(config.header_timeout)
         .max_buf_size(config.header_bytes_max.max(8 << 10));
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(config.header_bytes_max as u32).max_concurrent_streams(64);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(config.header_bytes_max as u32)
+        .max_concurrent_streams(64);
     let connection = builder.serve_connection(io, service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%peer, %error, "a connection ended");
@@ -215,7 +232,12 @@ async fn serve<S: Storage, I>(
 }
 
 impl<S: Storage> Handler<S> {
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, patience: &Patience) -> Result<Response<Body>, HttpError> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        patience: &Patience,
+    ) -> Result<Response<Body>, HttpError> {
         let begun = Instant::now();
         let method = request.method().clone();
         let origin = request.headers().get("origin").and_then(|origin| origin.to_str().ok()).map(str::to_string);
@@ -243,14 +265,18 @@ impl<S: Storage> Handler<S> {
         let outcome = Outcome { method, status: response.status(), took: begun.elapsed() };
         self.metrics.answered(&outcome);
         let metrics = self.metrics.clone();
-        Ok(response.map(|body| patience.outgoing(body, self.idle_timeout, move |bytes| metrics.sent(bytes))))
+        Ok(response.map(|body| patience.outgoing(body, move |bytes| metrics.sent(bytes))))
     }
 
     /// Answers a browser that asks before it sends.
     async fn preflight(&self, headers: &HeaderMap, origin: Option<&str>, bucket: &str) -> Response<Body> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (Some(origin), Some(method)) = (origin, header("access-control-request-method")) else {
-            return refusal(StatusCode::BAD_REQUEST, "BadRequest", "an Origin and an Access-Control-Request-Method are needed");
+            return refusal(
+                StatusCode::BAD_REQUEST,
+                "BadRequest",
+                "an Origin and an Access-Control-Request-Method are needed",
+            );
         };
         let asked = header("access-control-request-headers").unwrap_or_default().split(',');
         let headers = asked.map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty()).collect();
@@ -275,7 +301,9 @@ fn extend(headers: &mut HeaderMap, answer: Answer) {
 }
 
 fn refusal(status: StatusCode, code: &str, message: &str) -> Response<Body> {
-    let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    );
     let body = Full::new(Bytes::from(text)).map_err(|never: Infallible| match never {});
     let mut response = Response::new(Body::http_body(body));
     *response.status_mut() = status;

@@ -96,7 +96,10 @@ impl<S: Storage> Service<S> {
         let keyring = self.keyring();
         let (key, secret) = keyring.get(id).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
         if key.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms()) {
-            return Err(s3_error!(ExpiredToken, "the access key has expired: make another with `cess gateway key create`"));
+            return Err(s3_error!(
+                ExpiredToken,
+                "the access key has expired: make another with `cess gateway key create`"
+            ));
         }
         Ok((key.clone(), secret.clone()))
     }

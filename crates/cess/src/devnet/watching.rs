@@ -144,8 +144,7 @@ It is stopped by that, or here by Ctrl-C, and goes on where it was with `{cess} 
 fn s3_lines(s3: &S3) -> String {
     let S3 { url, access_key_id: id, secret_access_key: secret, .. } = s3;
     format!(
-        "\
-
+        "
 S3 is at {url}; buckets are made and paid for on demand. Paste these first:
   export AWS_ACCESS_KEY_ID={id} AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION=us-east-1
 

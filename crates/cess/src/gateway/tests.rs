@@ -1,6 +1,6 @@
 //! Check a gateway's configuration, and write its example.
 
-use super::*;
+use super::{file::Tls, *};
 use crate::config::example;
 
 #[test]
@@ -32,7 +32,10 @@ fn example_is_as_documented() {
             ),
             ("data", "Folder of everything it keeps: sealed access keys, and a cache of the buckets' indexes."),
             ("listen", "Where it listens for S3."),
-            ("metrics", "Where it shows metrics, for Prometheus (/metrics) and `cess gateway status`. Keep it private."),
+            (
+                "metrics",
+                "Where it shows metrics, for Prometheus (/metrics) and `cess gateway status`. Keep it private.",
+            ),
             ("region", "Optional: the region that it says it is."),
             ("territory", "Optional: the territory that pays for new buckets; that with the most free space without."),
             ("connections_max", "Optional: most connections at once; more wait."),

@@ -107,7 +107,8 @@ fn canned(name: &str, owner: &str, bucket_owner: Option<&str>) -> Result<Vec<Gra
 }
 
 fn parse_grantee(text: &str, users: &dyn Users) -> Result<Grantee, Stop> {
-    let (kind, value) = text.split_once('=').ok_or_else(|| s3_error!(InvalidArgument, "a grant names id, uri or emailAddress"))?;
+    let (kind, value) =
+        text.split_once('=').ok_or_else(|| s3_error!(InvalidArgument, "a grant names id, uri or emailAddress"))?;
     let value = value.trim_matches('"');
     match kind {
         "id" => user(value, users),

@@ -176,9 +176,13 @@ fn is_about<C>(rule: &LifecycleRule, key: &str, found: &Found<C>) -> bool {
     let tags = filter.and_then(|filter| filter.tag.as_ref()).is_none_or(has)
         && and.and_then(|and| and.tags.as_ref()).is_none_or(|tags| tags.iter().all(has));
     let size = i64::try_from(found.record.size).unwrap_or(i64::MAX);
-    let greater = filter.and_then(|filter| filter.object_size_greater_than).or(and.and_then(|and| and.object_size_greater_than));
+    let greater =
+        filter.and_then(|filter| filter.object_size_greater_than).or(and.and_then(|and| and.object_size_greater_than));
     let less = filter.and_then(|filter| filter.object_size_less_than).or(and.and_then(|and| and.object_size_less_than));
-    key.starts_with(prefix(rule)) && tags && greater.is_none_or(|bytes| size > bytes) && less.is_none_or(|bytes| size < bytes)
+    key.starts_with(prefix(rule))
+        && tags
+        && greater.is_none_or(|bytes| size > bytes)
+        && less.is_none_or(|bytes| size < bytes)
 }
 
 #[cfg(test)]

@@ -43,16 +43,9 @@ pub fn objects<V: View>(view: &mut V, query: &Query) -> Result<Page<Found<V::Con
 
 /// Lists all versions and delete markers, the newest of each key first; of the key `after` only those that are older than
 /// the version at `below`.
-pub fn versions<V: View>(
-    view: &mut V,
-    query: &Query,
-    below: Option<u64>,
-) -> Result<Page<Found<V::Content>>, Stop> {
-    let source = Versions {
-        objects: Scanner::new(keys::objects_end()),
-        older: Scanner::new(keys::versions_end()),
-        last: None,
-    };
+pub fn versions<V: View>(view: &mut V, query: &Query, below: Option<u64>) -> Result<Page<Found<V::Content>>, Stop> {
+    let source =
+        Versions { objects: Scanner::new(keys::objects_end()), older: Scanner::new(keys::versions_end()), last: None };
     page(view, source, query, |found| below.is_some_and(|below| found.version.sequence < below))
 }
 

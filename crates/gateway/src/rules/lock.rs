@@ -35,7 +35,9 @@ pub fn check_change(
     let Some(before) = before.filter(|before| before.until_ms > now_ms) else { return Ok(()) };
     let strict = |mode| mode == RetentionMode::Compliance;
     let kept = after.is_some_and(|after| {
-        after.until_ms >= before.until_ms && (strict(after.mode) || !strict(before.mode)) && (before.mode == after.mode || strict(after.mode))
+        after.until_ms >= before.until_ms
+            && (strict(after.mode) || !strict(before.mode))
+            && (before.mode == after.mode || strict(after.mode))
     });
     let allowed = kept || (before.mode == RetentionMode::Governance && bypass);
     if allowed { Ok(()) } else { Err(s3_error!(AccessDenied, "the retention cannot be shortened or weakened").into()) }

@@ -132,7 +132,8 @@ impl Policy {
     /// Whether it lets everybody in.
     pub fn is_public(&self) -> bool {
         self.statement.iter().any(|statement| {
-            let open = statement.principal.as_ref().is_some_and(Principal::is_everybody) || statement.not_principal.is_some();
+            let open =
+                statement.principal.as_ref().is_some_and(Principal::is_everybody) || statement.not_principal.is_some();
             statement.effect == Effect::Allow && open && !statement.is_narrow()
         })
     }
@@ -155,16 +156,33 @@ impl Statement {
             true => listed(&self.resource, &request.resource),
             false => !listed(&self.not_resource, &request.resource),
         };
-        principal && action && resource && self.condition.iter().all(|(operator, wanted)| holds(operator, wanted, request))
+        principal
+            && action
+            && resource
+            && self.condition.iter().all(|(operator, wanted)| holds(operator, wanted, request))
     }
 
     /// Whether conditions narrow it to addresses, accounts or networks that are named.
     fn is_narrow(&self) -> bool {
-        let names = ["aws:sourceip", "aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceaccount", "aws:userid", "s3:dataaccesspointaccount", "aws:principalorgid", "aws:sourceowner"];
+        let names = [
+            "aws:sourceip",
+            "aws:sourcearn",
+            "aws:sourcevpc",
+            "aws:sourcevpce",
+            "aws:sourceaccount",
+            "aws:userid",
+            "s3:dataaccesspointaccount",
+            "aws:principalorgid",
+            "aws:sourceowner",
+        ];
         self.condition.iter().any(|(operator, wanted)| {
             let positive = !operator.to_ascii_lowercase().contains("not");
-            let wide = |value: &Value| texts(value).iter().any(|text| text == "*" || text == "0.0.0.0/0" || text == "::/0");
-            positive && wanted.iter().any(|(name, value)| names.contains(&name.to_ascii_lowercase().as_str()) && !wide(value))
+            let wide =
+                |value: &Value| texts(value).iter().any(|text| text == "*" || text == "0.0.0.0/0" || text == "::/0");
+            positive
+                && wanted
+                    .iter()
+                    .any(|(name, value)| names.contains(&name.to_ascii_lowercase().as_str()) && !wide(value))
         })
     }
 }

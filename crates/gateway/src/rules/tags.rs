@@ -58,8 +58,11 @@ pub(crate) fn decode(text: &str) -> Result<String, Stop> {
         match byte {
             b'+' => bytes.push(b' '),
             b'%' => {
-                let digits = [rest.next(), rest.next()].map(|digit| digit.map(char::from).and_then(|digit| digit.to_digit(16)));
-                let [Some(high), Some(low)] = digits else { return Err(s3_error!(InvalidArgument, "bad tagging header").into()) };
+                let digits =
+                    [rest.next(), rest.next()].map(|digit| digit.map(char::from).and_then(|digit| digit.to_digit(16)));
+                let [Some(high), Some(low)] = digits else {
+                    return Err(s3_error!(InvalidArgument, "bad tagging header").into());
+                };
                 bytes.push((high * 16 + low) as u8);
             }
             byte => bytes.push(byte),

@@ -4,8 +4,8 @@ use super::{condition::Condition, versions};
 use crate::{
     checksum,
     record::{
-        ATTRIBUTES_BYTES_MAX, Checksum, ChecksumKind, Completed, FinishedPart, Part, Upload, Version, Versioning, decode,
-        encode,
+        ATTRIBUTES_BYTES_MAX, Checksum, ChecksumKind, Completed, FinishedPart, Part, Upload, Version, Versioning,
+        decode, encode,
         keys::{self, UploadId},
     },
     view::{Record, Stop, View},
@@ -70,9 +70,9 @@ pub fn parts<V: View>(
 ) -> Result<Vec<StoredPart<V::Content>>, Stop> {
     let from = after.checked_add(1).map_or_else(|| keys::parts_end(id), |first| keys::part(id, first));
     let found = view.scan(&from, &keys::parts_end(id), limit)?;
-    let read = found.into_iter().filter_map(|(key, record)| {
-        Some((keys::read_part(&key)?, decode(&record.attributes), record))
-    });
+    let read = found
+        .into_iter()
+        .filter_map(|(key, record)| Some((keys::read_part(&key)?, decode(&record.attributes), record)));
     Ok(read.collect())
 }
 
@@ -193,10 +193,8 @@ fn choose<'a, C>(named: &[NamedPart], stored: &'a [StoredPart<C>]) -> Result<Vec
 
 fn whole_checksum<C>(upload: &Upload, chosen: &[&StoredPart<C>]) -> Result<Option<Checksum>, Stop> {
     let Some((algorithm, kind)) = upload.algorithm else { return Ok(None) };
-    let parts: Option<Vec<(&str, u64)>> = chosen
-        .iter()
-        .map(|(_, part, record)| Some((part.checksum.as_ref()?.value.as_str(), record.size)))
-        .collect();
+    let parts: Option<Vec<(&str, u64)>> =
+        chosen.iter().map(|(_, part, record)| Some((part.checksum.as_ref()?.value.as_str(), record.size))).collect();
     let Some(parts) = parts else {
         return Err(s3_error!(InvalidRequest, "a part was uploaded without the upload's checksum").into());
     };

@@ -31,19 +31,16 @@ struct Progress {
 impl Patience {
     /// For a new connection.
     pub fn new(idle_timeout: Duration) -> Self {
-        let progress = Progress {
-            began: Instant::now(),
-            idle_timeout,
-            answers: AtomicUsize::new(0),
-            last_ms: AtomicU64::new(0),
-        };
+        let progress =
+            Progress { began: Instant::now(), idle_timeout, answers: AtomicUsize::new(0), last_ms: AtomicU64::new(0) };
         Self(Arc::new(progress))
     }
 
     /// Ends when the client has taken nothing of an answer for too long.
     pub async fn lost(&self) {
         loop {
-            let idle = self.0.began.elapsed().saturating_sub(Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed)));
+            let idle =
+                self.0.began.elapsed().saturating_sub(Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed)));
             let is_taking = self.0.answers.load(Ordering::Relaxed) > 0;
             if is_taking && idle >= self.0.idle_timeout {
                 return;
@@ -72,11 +69,10 @@ impl Patience {
     }
 
     /// An answer's body, watched for whether the client takes it.
-    pub fn outgoing(&self, body: Body, idle_timeout: Duration, sent: impl Fn(u64) + Send + 'static) -> Body {
+    pub fn outgoing(&self, body: Body, sent: impl Fn(u64) + Send + 'static) -> Body {
         if hyper::body::Body::is_end_stream(&body) {
             return body;
         }
-        let _ = idle_timeout;
         let exact = hyper::body::Body::size_hint(&body).exact();
         let taking = Taking::new(self.clone());
         let pieces = BodyStream::new(body).map(move |frame| {

@@ -15,10 +15,7 @@ use futures::{Stream, StreamExt};
 use hyper::HeaderMap;
 use parking_lot::Mutex;
 use s3s::{S3Result, TrailingHeaders, dto::StreamingBlob, s3_error};
-use std::{
-    io,
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 /// Most bytes of one body: a part, or an object that is written at once.
 pub const BODY_BYTES_MAX: u64 = 5 << 30;
@@ -77,7 +74,8 @@ impl<S: Storage> Service<S> {
         let md5 = expected.md5.as_deref().map(parse_md5).transpose()?;
         let named = expected.checksums.named();
         let algorithm = named.as_ref().map(|(algorithm, _)| *algorithm).or(expected.algorithm).or(wanted);
-        let size = expected.length.map(|length| u64::try_from(length).map_err(|_| s3_error!(InvalidArgument))).transpose()?;
+        let size =
+            expected.length.map(|length| u64::try_from(length).map_err(|_| s3_error!(InvalidArgument))).transpose()?;
         if size.is_some_and(|size| size > BODY_BYTES_MAX) {
             return Err(s3_error!(EntityTooLarge, "a body has at most 5 GiB: upload in parts"));
         }

@@ -26,9 +26,14 @@ impl<S: Storage> Service<S> {
         let input = request.input;
         gate.check_key("s3:CreateBucket").map_err(refused)?;
         let user = gate.user().ok_or_else(|| s3_error!(AccessDenied))?.to_string();
-        let constraint = input.create_bucket_configuration.as_ref().and_then(|asked| asked.location_constraint.as_ref());
+        let constraint =
+            input.create_bucket_configuration.as_ref().and_then(|asked| asked.location_constraint.as_ref());
         if constraint.is_some_and(|named| !named.as_str().is_empty() && named.as_str() != self.config().region) {
-            return Err(s3_error!(IllegalLocationConstraintException, "this gateway is region {}", self.config().region));
+            return Err(s3_error!(
+                IllegalLocationConstraintException,
+                "this gateway is region {}",
+                self.config().region
+            ));
         }
         let headers = acl::Headers {
             canned: input.acl.as_ref().map(|acl| acl.as_str().to_string()),
@@ -43,7 +48,10 @@ impl<S: Storage> Service<S> {
             false => headers.grants(&user, None, &*gate.keyring).map_err(refused)?,
         };
         let ownership = input.object_ownership.map(|ownership| ownership.as_str().to_string());
-        if ownership.as_deref() == Some("BucketOwnerEnforced") && !grants.is_empty() && headers.canned.as_deref() != Some("private") {
+        if ownership.as_deref() == Some("BucketOwnerEnforced")
+            && !grants.is_empty()
+            && headers.canned.as_deref() != Some("private")
+        {
             return Err(s3_error!(InvalidBucketAclWithObjectOwnership));
         }
         let lock = input.object_lock_enabled_for_bucket.unwrap_or(false);
@@ -91,7 +99,9 @@ impl<S: Storage> Service<S> {
         let mut owned = Vec::new();
         for name in self.storage().list().await? {
             match self.settings(&name).await {
-                Ok(settings) if settings.owner.as_deref().unwrap_or(ACCOUNT_USER) == user => owned.push((name, settings)),
+                Ok(settings) if settings.owner.as_deref().unwrap_or(ACCOUNT_USER) == user => {
+                    owned.push((name, settings))
+                }
                 Ok(_) => {}
                 // It has just been removed.
                 Err(error) if error.code().as_str() == "NoSuchBucket" => {}

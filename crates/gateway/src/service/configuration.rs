@@ -61,8 +61,13 @@ const ENCRYPTION: Kind = Kind {
     put: "s3:PutEncryptionConfiguration",
     missing: "ServerSideEncryptionConfigurationNotFoundError",
 };
-const POLICY: Kind =
-    Kind { name: "policy", element: "", get: "s3:GetBucketPolicy", put: "s3:PutBucketPolicy", missing: "NoSuchBucketPolicy" };
+const POLICY: Kind = Kind {
+    name: "policy",
+    element: "",
+    get: "s3:GetBucketPolicy",
+    put: "s3:PutBucketPolicy",
+    missing: "NoSuchBucketPolicy",
+};
 
 impl<S: Storage> Service<S> {
     /// Reads the document of a kind as it is.
@@ -74,7 +79,9 @@ impl<S: Storage> Service<S> {
                 documents::read(view, kind.name)
             })
             .await?;
-        document.ok_or_else(|| S3Error::new(S3ErrorCode::from_bytes(kind.missing.as_bytes()).unwrap_or(S3ErrorCode::NoSuchResource)))
+        document.ok_or_else(|| {
+            S3Error::new(S3ErrorCode::from_bytes(kind.missing.as_bytes()).unwrap_or(S3ErrorCode::NoSuchResource))
+        })
     }
 
     async fn show<T: for<'xml> DeserializeContent<'xml>>(&self, gate: Gate, kind: &'static Kind) -> S3Result<T> {
@@ -136,12 +143,18 @@ impl<S: Storage> Service<S> {
             .await
     }
 
-    pub(super) async fn get_cors(&self, request: S3Request<GetBucketCorsInput>) -> S3Result<S3Response<GetBucketCorsOutput>> {
+    pub(super) async fn get_cors(
+        &self,
+        request: S3Request<GetBucketCorsInput>,
+    ) -> S3Result<S3Response<GetBucketCorsOutput>> {
         let kept: CORSConfiguration = self.show(self.gate(&request, &request.input.bucket)?, &CORS).await?;
         Ok(S3Response::new(GetBucketCorsOutput { cors_rules: Some(kept.cors_rules) }))
     }
 
-    pub(super) async fn put_cors(&self, request: S3Request<PutBucketCorsInput>) -> S3Result<S3Response<PutBucketCorsOutput>> {
+    pub(super) async fn put_cors(
+        &self,
+        request: S3Request<PutBucketCorsInput>,
+    ) -> S3Result<S3Response<PutBucketCorsOutput>> {
         let gate = self.gate(&request, &request.input.bucket)?;
         let configuration = request.input.cors_configuration;
         if configuration.cors_rules.is_empty() || configuration.cors_rules.len() > 100 {
@@ -163,7 +176,8 @@ impl<S: Storage> Service<S> {
         &self,
         request: S3Request<GetBucketLifecycleConfigurationInput>,
     ) -> S3Result<S3Response<GetBucketLifecycleConfigurationOutput>> {
-        let kept: BucketLifecycleConfiguration = self.show(self.gate(&request, &request.input.bucket)?, &LIFECYCLE).await?;
+        let kept: BucketLifecycleConfiguration =
+            self.show(self.gate(&request, &request.input.bucket)?, &LIFECYCLE).await?;
         Ok(S3Response::new(GetBucketLifecycleConfigurationOutput {
             rules: Some(kept.rules),
             transition_default_minimum_object_size: None,
@@ -230,7 +244,8 @@ impl<S: Storage> Service<S> {
     ) -> S3Result<S3Response<PutBucketEncryptionOutput>> {
         let gate = self.gate(&request, &request.input.bucket)?;
         let configuration = request.input.server_side_encryption_configuration;
-        let default = configuration.rules.first().and_then(|rule| rule.apply_server_side_encryption_by_default.as_ref());
+        let default =
+            configuration.rules.first().and_then(|rule| rule.apply_server_side_encryption_by_default.as_ref());
         super::objects::check_encryption(default.map(|default| &default.sse_algorithm), None)?;
         self.keep(gate, &ENCRYPTION, &configuration).await?;
         Ok(S3Response::new(PutBucketEncryptionOutput {}))
@@ -291,7 +306,9 @@ impl<S: Storage> Service<S> {
         let inside = self.inside(self.gate(&request, &request.input.bucket)?, "s3:GetBucketPolicyStatus").await?;
         let ignored = inside.settings.block.is_some_and(|block| block.ignore_acls);
         let public = inside.has_public_policy() || (acl::is_public(&inside.grants()) && !ignored);
-        Ok(S3Response::new(GetBucketPolicyStatusOutput { policy_status: Some(PolicyStatus { is_public: Some(public) }) }))
+        Ok(S3Response::new(GetBucketPolicyStatusOutput {
+            policy_status: Some(PolicyStatus { is_public: Some(public) }),
+        }))
     }
 
     pub(super) async fn get_versioning(
@@ -439,7 +456,8 @@ impl<S: Storage> Service<S> {
         let (tag_set, version_id) = bucket
             .look(move |view| {
                 let inside = gate.enter(view)?;
-                let action = if input.version_id.is_some() { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
+                let action =
+                    if input.version_id.is_some() { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
                 let found = find(&inside, view, &input.key, input.version_id.as_deref(), action)?;
                 Ok((tag_set(&found.version), inside.settings.shows_versions().then(|| found.version.id())))
             })
@@ -526,10 +544,12 @@ impl<S: Storage> Service<S> {
     ) -> S3Result<S3Response<PutObjectLockConfigurationOutput>> {
         let gate = self.gate(&request, &request.input.bucket)?;
         let configuration = request.input.object_lock_configuration.ok_or_else(|| s3_error!(MalformedXML))?;
-        if configuration.object_lock_enabled.as_ref().map(ObjectLockEnabled::as_str) != Some(ObjectLockEnabled::ENABLED) {
+        if configuration.object_lock_enabled.as_ref().map(ObjectLockEnabled::as_str) != Some(ObjectLockEnabled::ENABLED)
+        {
             return Err(s3_error!(MalformedXML));
         }
-        let retention = configuration.rule.and_then(|rule| rule.default_retention).map(default_retention).transpose()?;
+        let retention =
+            configuration.rule.and_then(|rule| rule.default_retention).map(default_retention).transpose()?;
         self.set(gate, "s3:PutBucketObjectLockConfiguration", move |_, settings| {
             if settings.versioning != Versioning::Enabled {
                 return Err(s3_error!(InvalidBucketState, "object lock needs a bucket that keeps its versions").into());
@@ -553,7 +573,9 @@ impl<S: Storage> Service<S> {
             .look(move |view| {
                 let inside = gate.enter(view)?;
                 check_lock(&inside)?;
-                Ok(find(&inside, view, &input.key, input.version_id.as_deref(), "s3:GetObjectRetention")?.version.retention)
+                Ok(find(&inside, view, &input.key, input.version_id.as_deref(), "s3:GetObjectRetention")?
+                    .version
+                    .retention)
             })
             .await?;
         let retention = retention.ok_or_else(|| s3_error!(NoSuchObjectLockConfiguration))?;
@@ -573,7 +595,9 @@ impl<S: Storage> Service<S> {
         let input = request.input;
         let asked = input.retention.unwrap_or_default();
         let mode = asked.mode.as_ref().map(ObjectLockRetentionMode::as_str);
-        if mode.is_some_and(|mode| mode != "GOVERNANCE" && mode != "COMPLIANCE") || mode.is_some() != asked.retain_until_date.is_some() {
+        if mode.is_some_and(|mode| mode != "GOVERNANCE" && mode != "COMPLIANCE")
+            || mode.is_some() != asked.retain_until_date.is_some()
+        {
             return Err(s3_error!(MalformedXML));
         }
         let retention = retention(mode, asked.retain_until_date)?;
@@ -640,11 +664,8 @@ impl<S: Storage> Service<S> {
         request: S3Request<GetPublicAccessBlockInput>,
     ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
         let inside = self.inside(self.gate(&request, &request.input.bucket)?, "s3:GetBucketPublicAccessBlock").await?;
-        let missing = || S3Error::new(custom("NoSuchPublicAccessBlockConfiguration", 404));
         let block = inside.settings.block.ok_or_else(|| {
-            let mut error = missing();
-            error.set_status_code(hyper::StatusCode::NOT_FOUND);
-            error
+            custom("NoSuchPublicAccessBlockConfiguration", hyper::StatusCode::NOT_FOUND, "no public access is blocked")
         })?;
         Ok(S3Response::new(GetPublicAccessBlockOutput {
             public_access_block_configuration: Some(PublicAccessBlockConfiguration {
@@ -758,8 +779,12 @@ impl<S: Storage> Service<S> {
     }
 }
 
-fn custom(code: &'static str, _status: u16) -> S3ErrorCode {
-    S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::NoSuchResource)
+/// An error whose code `s3s` does not know.
+fn custom(code: &'static str, status: hyper::StatusCode, message: &'static str) -> S3Error {
+    let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::NoSuchResource);
+    let mut error = S3Error::with_message(code, message);
+    error.set_status_code(status);
+    error
 }
 
 /// The grants of a request that sets a list: by headers or written out.
@@ -799,11 +824,8 @@ fn default_retention(asked: dto::DefaultRetention) -> S3Result<DefaultRetention>
         _ => return Err(s3_error!(MalformedXML)),
     };
     let positive = |number: i32| {
-        let invalid = || {
-            let mut error = S3Error::with_message(custom("InvalidRetentionPeriod", 400), "a retention lasts at least one day");
-            error.set_status_code(hyper::StatusCode::BAD_REQUEST);
-            error
-        };
+        let invalid =
+            || custom("InvalidRetentionPeriod", hyper::StatusCode::BAD_REQUEST, "a retention lasts at least one day");
         u32::try_from(number).ok().filter(|number| *number > 0).ok_or_else(invalid)
     };
     let period = match (asked.days, asked.years) {

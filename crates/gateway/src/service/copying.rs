@@ -40,12 +40,9 @@ struct Source {
 impl Source {
     fn new(source: CopySource, condition: Condition) -> S3Result<Self> {
         match source {
-            CopySource::Bucket { bucket, key, version_id } => Ok(Self {
-                bucket: bucket.into(),
-                key: key.into(),
-                version_id: version_id.map(Into::into),
-                condition,
-            }),
+            CopySource::Bucket { bucket, key, version_id } => {
+                Ok(Self { bucket: bucket.into(), key: key.into(), version_id: version_id.map(Into::into), condition })
+            }
             _ => Err(s3_error!(NotImplemented, "copies come from buckets")),
         }
     }
@@ -88,7 +85,8 @@ impl<S: Storage> Service<S> {
             Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
         };
         let replace_tags = input.tagging_directive.is_some_and(|directive| directive.as_str() == "REPLACE");
-        let algorithm = input.checksum_algorithm.as_ref().map(|named| respond::algorithm(named.as_str())).transpose()?;
+        let algorithm =
+            input.checksum_algorithm.as_ref().map(|named| respond::algorithm(named.as_str())).transpose()?;
         let (from, found, source_versions) = self.find_source(&gate, &source).await?;
         let itself = source.bucket == input.bucket && source.key == input.key && source.version_id.is_none();
         if itself && !replace && input.storage_class.is_none() && described.headers.is_empty() {
@@ -103,14 +101,22 @@ impl<S: Storage> Service<S> {
         let kept = keep(described, &found, replace, replace_tags);
         let to = self.storage().open(&input.bucket).await?;
         let (early, at, tags) = (gate.clone(), input.key.clone(), kept.tags.clone());
-        to.look(move |view| check_put(&early.enter(view)?, view, &at, &tags)).await?;
+        to.look(move |view| check_put(&early.enter(view)?, &at, &tags)).await?;
         let checksum = found.version.checksum.clone().filter(|checksum| checksum.kind == ChecksumKind::Full);
-        let rehash = algorithm.is_some_and(|algorithm| checksum.as_ref().is_none_or(|checksum| checksum.algorithm != algorithm));
+        let rehash =
+            algorithm.is_some_and(|algorithm| checksum.as_ref().is_none_or(|checksum| checksum.algorithm != algorithm));
         let (staged, etag, checksum) = if source.bucket == input.bucket && !rehash {
             let Record { size, blake3, content, .. } = found.record.clone();
             (Staged { content, size, blake3 }, found.version.etag.clone(), checksum)
         } else {
-            self.restage(&from, &to, &found, 0..found.record.size, algorithm.or(checksum.map(|checksum| checksum.algorithm))).await?
+            self.restage(
+                &from,
+                &to,
+                &found,
+                0..found.record.size,
+                algorithm.or(checksum.map(|checksum| checksum.algorithm)),
+            )
+            .await?
         };
         let written = copy_to(gate, &to, input.key, kept, staged, etag, checksum).await?;
         Ok(S3Response::new(output(&written, source_versions.then(|| found.version.id()))))
@@ -128,8 +134,7 @@ impl<S: Storage> Service<S> {
         let length = i64::try_from(range.end - range.start).ok();
         let whole = range.start == 0 && range.end == found.record.size;
         let body = super::body::outgoing(from.read(&found.record, range));
-        let expected =
-            Expected { length, md5: None, checksums: Checksums::default(), algorithm: None, trailing: None };
+        let expected = Expected { length, md5: None, checksums: Checksums::default(), algorithm: None, trailing: None };
         let received = self.receive(to, Some(body), expected, algorithm).await?;
         // A copy of a whole object that was not made of parts has its tag anyway.
         let kept = whole && found.version.upload.is_some();
@@ -163,7 +168,8 @@ impl<S: Storage> Service<S> {
             return Err(s3_error!(InvalidRequest, "a part has at most 5 GiB"));
         }
         let (staged, etag, checksum) = self.restage(&from, &to, &found, range, algorithm).await?;
-        let received = super::body::Received { staged, md5: etag.split('-').next().unwrap_or_default().into(), checksum };
+        let received =
+            super::body::Received { staged, md5: etag.split('-').next().unwrap_or_default().into(), checksum };
         let part = self.put_part(gate, &to, input.key, &input.upload_id, number, received).await?;
         let checksum = Checksums::of(part.checksum.as_ref());
         Ok(S3Response::new(UploadPartCopyOutput {
@@ -193,7 +199,7 @@ async fn copy_to<B: Bucket>(
 ) -> S3Result<Written> {
     to.change(move |view| {
         let inside = gate.enter(view)?;
-        check_put(&inside, view, &key, &kept.tags)?;
+        check_put(&inside, &key, &kept.tags)?;
         let version = kept.version(&inside, etag.clone(), checksum.clone())?;
         let record = kept.record(&staged);
         let versioning = inside.settings.versioning;
@@ -248,7 +254,11 @@ fn copy_range(text: &str, size: u64) -> S3Result<Range<u64>> {
     let malformed = || s3_error!(InvalidArgument, "a range of a copy is bytes=FIRST-LAST");
     match dto::Range::parse(text).map_err(|_| malformed())? {
         dto::Range::Int { first, last: Some(last) } if first <= last => {
-            if last < size { Ok(first..last + 1) } else { Err(s3_error!(InvalidRange, "the source ends before the range")) }
+            if last < size {
+                Ok(first..last + 1)
+            } else {
+                Err(s3_error!(InvalidRange, "the source ends before the range"))
+            }
         }
         _ => Err(malformed()),
     }

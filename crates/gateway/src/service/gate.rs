@@ -234,7 +234,9 @@ impl Inside {
     /// The error for an object that is not there: whoever may not list does not learn that.
     pub fn hide_missing(&self, stop: Stop) -> Stop {
         match stop {
-            Stop::Refused(error) if error.code().as_str() == "NoSuchKey" && self.check("s3:ListBucket", None, None).is_err() => {
+            Stop::Refused(error)
+                if error.code().as_str() == "NoSuchKey" && self.check("s3:ListBucket", None, None).is_err() =>
+            {
                 denied()
             }
             stop => stop,

@@ -78,7 +78,10 @@ macro_rules! described {
             ("content-language", input.content_language.clone()),
             ("expires", $crate::service::objects::header($headers, "expires")),
             ("x-amz-website-redirect-location", input.website_redirect_location.clone()),
-            ("x-amz-server-side-encryption", input.server_side_encryption.as_ref().map(|named| named.as_str().to_string())),
+            (
+                "x-amz-server-side-encryption",
+                input.server_side_encryption.as_ref().map(|named| named.as_str().to_string()),
+            ),
             ("x-amz-storage-class", input.storage_class.as_ref().map(|class| class.as_str().to_string())),
         ];
         for (name, value) in named {
@@ -99,12 +102,12 @@ pub(super) fn refused(stop: Stop) -> s3s::S3Error {
 }
 
 /// Everything is sealed under the account's keys whatever a request says; keys of others are not taken.
-pub(super) fn check_encryption(
-    algorithm: Option<&ServerSideEncryption>,
-    customer: Option<&str>,
-) -> S3Result<()> {
+pub(super) fn check_encryption(algorithm: Option<&ServerSideEncryption>, customer: Option<&str>) -> S3Result<()> {
     if customer.is_some() {
-        return Err(s3_error!(NotImplemented, "objects are sealed under the account's keys: keys of customers are not taken"));
+        return Err(s3_error!(
+            NotImplemented,
+            "objects are sealed under the account's keys: keys of customers are not taken"
+        ));
     }
     match algorithm.map(ServerSideEncryption::as_str) {
         None | Some("AES256") => Ok(()),
@@ -121,7 +124,8 @@ pub(super) fn header(headers: &hyper::HeaderMap, name: &str) -> Option<String> {
 
 /// What is left of the encoding when the one of the transfer is taken off.
 pub(super) fn content_encoding(header: Option<&str>) -> Option<String> {
-    let kept: Vec<&str> = header?.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "aws-chunked").collect();
+    let kept: Vec<&str> =
+        header?.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "aws-chunked").collect();
     (!kept.is_empty()).then(|| kept.join(", "))
 }
 
@@ -212,7 +216,12 @@ pub(super) fn lifecycle_rules<V: View>(view: &mut V) -> Result<Vec<LifecycleRule
     Ok(configuration.map(|configuration| configuration.rules).unwrap_or_default())
 }
 
-fn expiration<V: View>(view: &mut V, key: &str, found: &Found<V::Content>, day_ms: u64) -> Result<Option<String>, Stop> {
+fn expiration<V: View>(
+    view: &mut V,
+    key: &str,
+    found: &Found<V::Content>,
+    day_ms: u64,
+) -> Result<Option<String>, Stop> {
     let rules = lifecycle_rules(view)?;
     Ok(lifecycle::expiry(&rules, key, found, day_ms).and_then(|(at_ms, rule)| {
         let mut date = Vec::new();
@@ -236,7 +245,7 @@ impl<S: Storage> Service<S> {
         bucket
             .change(move |view| {
                 let inside = gate.enter(view)?;
-                check_put(&inside, view, &key, &described.tags)?;
+                check_put(&inside, &key, &described.tags)?;
                 let version = described.version(&inside, received.md5.clone(), received.checksum.clone())?;
                 let mut record = described.record(&received.staged);
                 let versioning = inside.settings.versioning;
@@ -260,7 +269,8 @@ impl<S: Storage> Service<S> {
         }
         let described = described!(input, &request.headers);
         let sums = checksums_of!(input);
-        let expected = Expected::new(input.content_length, input.content_md5, sums, &request.headers, request.trailing_headers)?;
+        let expected =
+            Expected::new(input.content_length, input.content_md5, sums, &request.headers, request.trailing_headers)?;
         let condition = Condition { matches: input.if_match, none_match: input.if_none_match, ..Condition::default() };
         let written = self.store(gate, &input.bucket, input.key, input.body, described, expected, condition).await?;
         Ok(S3Response::new(put_output(&written)))
@@ -285,7 +295,7 @@ impl<S: Storage> Service<S> {
         bucket
             .look(move |view| {
                 let inside = early.enter(view)?;
-                check_put(&inside, view, &at, &tags)?;
+                check_put(&inside, &at, &tags)?;
                 versions::check_key(&at)?;
                 let before = versions::current(view, &at)?;
                 precondition.check_write(before.as_ref())
@@ -426,7 +436,10 @@ impl<S: Storage> Service<S> {
         Ok(response)
     }
 
-    pub(super) async fn delete(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+    pub(super) async fn delete(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let gate = self.gate(&request, &request.input.bucket)?;
         let input = request.input;
         let bucket = self.storage().open(&input.bucket).await?;
@@ -484,14 +497,17 @@ impl<S: Storage> Service<S> {
                     let outcome = match removal.run(&inside, view, bypass) {
                         Ok(deleted) => Ok(deleted),
                         Err(Stop::Unready) => return Err(Stop::Unready),
-                        Err(Stop::Refused(error)) => Err((error.code().as_str().to_string(), error.message().map(str::to_string))),
+                        Err(Stop::Refused(error)) => {
+                            Err((error.code().as_str().to_string(), error.message().map(str::to_string)))
+                        }
                     };
                     outcomes.push((removal.key.clone(), removal.version_id.clone(), outcome));
                 }
                 Ok(outcomes)
             })
             .await?;
-        let mut output = DeleteObjectsOutput { deleted: Some(Vec::new()), errors: Some(Vec::new()), request_charged: None };
+        let mut output =
+            DeleteObjectsOutput { deleted: Some(Vec::new()), errors: Some(Vec::new()), request_charged: None };
         for (key, version_id, outcome) in outcomes {
             match outcome {
                 Ok(_) if quiet => {}
@@ -541,13 +557,12 @@ impl<S: Storage> Service<S> {
         let output = GetObjectAttributesOutput {
             checksum: checksum.filter(|_| wanted("Checksum")).map(|checksum| {
                 let sums = Checksums::of(Some(checksum));
-                let bare = |value: Option<String>| value;
                 dto::Checksum {
-                    checksum_crc32: bare(sums.crc32),
-                    checksum_crc32c: bare(sums.crc32c),
-                    checksum_crc64nvme: bare(sums.crc64nvme),
-                    checksum_sha1: bare(sums.sha1),
-                    checksum_sha256: bare(sums.sha256),
+                    checksum_crc32: sums.crc32,
+                    checksum_crc32c: sums.crc32c,
+                    checksum_crc64nvme: sums.crc64nvme,
+                    checksum_sha1: sums.sha1,
+                    checksum_sha256: sums.sha256,
                     checksum_type: sums.kind,
                 }
             }),
@@ -598,13 +613,7 @@ fn parts_attribute(
 }
 
 /// Whether a key may be written.
-pub(super) fn check_put<V: View>(
-    inside: &Inside,
-    view: &mut V,
-    key: &str,
-    tags: &[(String, String)],
-) -> Result<(), Stop> {
-    let _ = view;
+pub(super) fn check_put(inside: &Inside, key: &str, tags: &[(String, String)]) -> Result<(), Stop> {
     inside.check_with("s3:PutObject", Some(key), None, tags)
 }
 
@@ -668,7 +677,11 @@ impl Asked {
 }
 
 /// The bytes of one part of an object, and how many parts there are.
-fn part_range<V: View>(view: &mut V, found: &Found<V::Content>, number: i32) -> Result<(Range<u64>, Option<i32>), Stop> {
+fn part_range<V: View>(
+    view: &mut V,
+    found: &Found<V::Content>,
+    number: i32,
+) -> Result<(Range<u64>, Option<i32>), Stop> {
     let no_such = || Stop::from(s3_error!(InvalidPart, "the object has no such part"));
     let Some((upload, count)) = &found.version.upload else {
         return if number == 1 { Ok((0..found.record.size, None)) } else { Err(no_such()) };

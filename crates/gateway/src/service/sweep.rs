@@ -8,7 +8,8 @@ use crate::{
         documents,
         lifecycle::{self, Clock, Place, Step},
         listing::{self, Query},
-        lock, uploads, versions::{self, Found},
+        lock, uploads,
+        versions::{self, Found},
     },
     storage::{Bucket, Storage},
     view::{Stop, View},
@@ -52,7 +53,9 @@ impl<S: Storage> Service<S> {
     async fn sweep_bucket(&self, name: &str) -> S3Result<u64> {
         let bucket = self.storage().open(name).await?;
         let clock = Clock { now_ms: now_ms(), day_ms: self.config().lifecycle_day_ms };
-        let idle = bucket.look(move |view| Ok(lifecycle_rules(view)?.is_empty() && old_completed(view, clock)?.is_empty())).await?;
+        let idle = bucket
+            .look(move |view| Ok(lifecycle_rules(view)?.is_empty() && old_completed(view, clock)?.is_empty()))
+            .await?;
         if idle {
             return Ok(0);
         }

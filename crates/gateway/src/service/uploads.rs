@@ -74,7 +74,8 @@ impl<S: Storage> Service<S> {
         super::objects::check_encryption(None, input.sse_customer_algorithm.as_deref())?;
         let number = part_number(input.part_number)?;
         let sums = checksums_of!(input);
-        let expected = Expected::new(input.content_length, input.content_md5, sums, &request.headers, request.trailing_headers)?;
+        let expected =
+            Expected::new(input.content_length, input.content_md5, sums, &request.headers, request.trailing_headers)?;
         let bucket = self.storage().open(&input.bucket).await?;
         let algorithm = self.find_upload(&gate, &bucket, &input.key, &input.upload_id).await?;
         let received = self.receive(&bucket, input.body, expected, algorithm).await?;
@@ -328,7 +329,8 @@ pub(super) fn part_number(number: i32) -> S3Result<u16> {
 
 /// The size of a page: at most 1000.
 pub(super) fn page_size(named: Option<i32>) -> S3Result<usize> {
-    let max = usize::try_from(named.unwrap_or(1000)).map_err(|_| s3_error!(InvalidArgument, "a page has 0 or more entries"))?;
+    let max = usize::try_from(named.unwrap_or(1000))
+        .map_err(|_| s3_error!(InvalidArgument, "a page has 0 or more entries"))?;
     Ok(max.min(listing::PAGE_MAX))
 }
 
@@ -346,7 +348,10 @@ fn named_parts(upload: CompletedMultipartUpload) -> S3Result<Vec<NamedPart>> {
         let number = part.part_number.and_then(|number| u16::try_from(number).ok());
         Ok(NamedPart {
             number: number.filter(|number| *number > 0).ok_or_else(|| s3_error!(InvalidPart))?,
-            etag: part.e_tag.map(|tag| tag.value().trim_matches('"').to_string()).ok_or_else(|| s3_error!(MalformedXML))?,
+            etag: part
+                .e_tag
+                .map(|tag| tag.value().trim_matches('"').to_string())
+                .ok_or_else(|| s3_error!(MalformedXML))?,
             checksum: sums.named().map(|(_, value)| value),
         })
     });

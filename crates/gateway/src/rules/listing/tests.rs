@@ -20,7 +20,8 @@ fn expected(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>) -> V
     let mut shown: Vec<String> = Vec::new();
     for key in keys.iter().filter(|key| key.starts_with(prefix)) {
         let rest = &key[prefix.len()..];
-        let folded = delimiter.and_then(|delimiter| rest.find(delimiter).map(|at| &key[..prefix.len() + at + delimiter.len()]));
+        let folded =
+            delimiter.and_then(|delimiter| rest.find(delimiter).map(|at| &key[..prefix.len() + at + delimiter.len()]));
         let entry = folded.unwrap_or(key);
         if shown.last().map(String::as_str) != Some(entry) {
             shown.push(entry.into());
@@ -65,7 +66,8 @@ fn a_page_of_nothing_is_the_last() {
 #[test]
 fn a_marker_within_a_folded_prefix_shows_the_rest_of_it() {
     let mut view = bucket(["a/1", "a/2", "b"]);
-    let query = |after: &str| Query { delimiter: Some("/".into()), after: Some(after.into()), max: 10, ..Query::default() };
+    let query =
+        |after: &str| Query { delimiter: Some("/".into()), after: Some(after.into()), max: 10, ..Query::default() };
     assert_eq!(objects(&mut view, &query("a/1")).unwrap().prefixes, ["a/"]);
     assert!(objects(&mut view, &query("a/")).unwrap().prefixes.is_empty());
 }

@@ -58,9 +58,8 @@ fn malformed_policies_and_foreign_resources_are_refused() {
 
 #[test]
 fn public_means_everybody_without_a_named_network() {
-    let public = |statement: &str| {
-        Policy::parse(&format!("{{\"Statement\": [{statement}]}}"), "bucket").unwrap().is_public()
-    };
+    let public =
+        |statement: &str| Policy::parse(&format!("{{\"Statement\": [{statement}]}}"), "bucket").unwrap().is_public();
     assert!(public(READ));
     let narrow = READ.replace("\"Effect\"", r#""Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "Effect""#);
     assert!(!public(&narrow));
@@ -69,9 +68,14 @@ fn public_means_everybody_without_a_named_network() {
 
 #[test]
 fn patterns() {
-    for (pattern, text, fits) in
-        [("*", "", true), ("a*c", "abbc", true), ("a*c", "abb", false), ("?b", "ab", true), ("?", "", false), ("*a*b", "xaxb", true)]
-    {
+    for (pattern, text, fits) in [
+        ("*", "", true),
+        ("a*c", "abbc", true),
+        ("a*c", "abb", false),
+        ("?b", "ab", true),
+        ("?", "", false),
+        ("*a*b", "xaxb", true),
+    ] {
         assert_eq!(is_like(pattern, text), fits, "{pattern} {text}");
     }
 }

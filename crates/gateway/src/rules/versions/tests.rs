@@ -51,7 +51,8 @@ fn replace_null(versions: &mut Vec<(String, Option<Vec<u8>>)>, versioning: Versi
 fn check(view: &mut Memory, model: &Model) {
     let query = listing::Query { max: 1000, ..Default::default() };
     let page = listing::versions(view, &query, None).unwrap();
-    let listed: Vec<_> = page.entries.iter().map(|(key, found)| (key.clone(), found.version.id(), found.current)).collect();
+    let listed: Vec<_> =
+        page.entries.iter().map(|(key, found)| (key.clone(), found.version.id(), found.current)).collect();
     let expected: Vec<_> = model
         .iter()
         .flat_map(|(key, versions)| {
@@ -135,14 +136,16 @@ fn writes_meet_conditions() {
     let none = Condition { none_match: Some(s3s::dto::ETagCondition::Any), ..Condition::default() };
     let version = Version { etag: "aa".into(), ..Version::default() };
     put(&mut view, Versioning::Off, "k", record(vec![1]), version.clone(), &none, 1).unwrap();
-    let Err(Stop::Refused(error)) = put(&mut view, Versioning::Off, "k", record(vec![2]), version.clone(), &none, 2) else {
+    let Err(Stop::Refused(error)) = put(&mut view, Versioning::Off, "k", record(vec![2]), version.clone(), &none, 2)
+    else {
         panic!("there is one");
     };
     assert_eq!(error.code().as_str(), "PreconditionFailed");
     let tag = s3s::dto::ETag::Strong("aa".into());
     let matches = Condition { matches: Some(s3s::dto::ETagCondition::ETag(tag)), ..Condition::default() };
     put(&mut view, Versioning::Off, "k", record(vec![2]), version.clone(), &matches, 2).unwrap();
-    let Err(Stop::Refused(error)) = put(&mut view, Versioning::Off, "other", record(vec![2]), version, &matches, 2) else {
+    let Err(Stop::Refused(error)) = put(&mut view, Versioning::Off, "other", record(vec![2]), version, &matches, 2)
+    else {
         panic!("there is none");
     };
     assert_eq!(error.code().as_str(), "NoSuchKey");
