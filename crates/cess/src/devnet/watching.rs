@@ -152,7 +152,8 @@ Then try:
   aws --endpoint-url {url} s3 mb s3://holiday
   aws --endpoint-url {url} s3 cp some-file s3://holiday/some-file
   rclone ls :s3,provider=Other,env_auth,endpoint='{url}':holiday
-  curl --aws-sigv4 aws:amz:us-east-1:s3 --user $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY {url}/holiday/some-file
+  curl --aws-sigv4 aws:amz:us-east-1:s3 --user $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY \
+    --header x-amz-content-sha256:UNSIGNED-PAYLOAD {url}/holiday/some-file
 "
     )
 }

@@ -1,9 +1,6 @@
 //! Look at a bucket as it was after one of its updates.
 
-use super::{
-    ChangeError, View, ViewError,
-    view::Writes,
-};
+use super::{ChangeError, View, ViewError, view::Writes};
 use crate::{
     bucket::Bucket,
     index::{Entry, Key, Value, tree::Pages},

@@ -52,7 +52,11 @@ impl Patience {
 
     /// A request's body, each piece of which has to come in time.
     pub fn incoming(&self, body: Incoming, received: impl Fn(u64) + Send + 'static) -> Body {
+        if hyper::body::Body::is_end_stream(&body) {
+            return Body::empty();
+        }
         let idle_timeout = self.0.idle_timeout;
+        let exact = hyper::body::Body::size_hint(&body).exact();
         let pieces = futures::stream::unfold(Some((body, received)), move |state| async move {
             let (mut body, received) = state?;
             match timeout(idle_timeout, body.frame()).await {
@@ -65,7 +69,7 @@ impl Patience {
                 Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
             }
         });
-        Body::http_body_unsync(StreamBody::new(pieces))
+        Body::http_body_unsync(Sized { pieces: StreamBody::new(Box::pin(pieces)), exact })
     }
 
     /// An answer's body, watched for whether the client takes it.
