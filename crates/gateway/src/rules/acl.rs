@@ -88,8 +88,7 @@ pub fn own(owner: &str) -> Vec<Grant> {
 /// The grants of a canned list.
 fn canned(name: &str, owner: &str, bucket_owner: Option<&str>) -> Result<Vec<Grant>, Stop> {
     let to = |grantee: Grantee, permission: Permission| Grant { grantee, permission };
-    let mut grants = own(owner);
-    let more = match name {
+    let mut grants: Vec<Grant> = match name {
         "private" | "aws-exec-read" => vec![],
         "public-read" => vec![to(Grantee::All, Permission::Read)],
         "public-read-write" => vec![to(Grantee::All, Permission::Read), to(Grantee::All, Permission::Write)],
@@ -102,7 +101,7 @@ fn canned(name: &str, owner: &str, bucket_owner: Option<&str>) -> Result<Vec<Gra
         }
         _ => return Err(s3_error!(InvalidArgument, "there is no canned ACL of this name").into()),
     };
-    grants.extend(more);
+    grants.extend(own(owner));
     Ok(grants)
 }
 
