@@ -199,6 +199,7 @@ interface IMiners {
         bytes6 region;
         uint32 network;       // number of the autonomous system (ASN) as declared; 0: not declared, one network of all such
         bool draining;        // takes no new memberships
+        bool silent;          // missed so many audit rounds in a row that none of its lots is drawn
         uint16 rebuilds;      // columns that it takes over now
         address patron;       // whose private policies may name it
         uint256 parting;      // collateral of lots that left during an audit round, for `withdraw`
@@ -207,6 +208,7 @@ interface IMiners {
 
     event Placed(uint32 indexed miner, bytes6 region, uint32 network);
     event DrainingChanged(uint32 indexed miner, bool draining);
+    event SilenceChanged(uint32 indexed miner, bool silent);
     event PatronChanged(uint32 indexed miner, address patron);
     /// What is returned is paid at once, or by `withdraw` where an audit round holds the miner.
     event LotLeft(uint32 indexed miner, uint32 indexed lot, uint256 forfeited, uint256 returned);
@@ -321,6 +323,8 @@ interface IVolumes {
     event SeatLost(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner, uint8 reason);
     event SeatReturned(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner);
     event SeatLeaving(uint32 indexed volume, uint16 indexed seat, uint32 indexed miner);
+    /// Nobody could be drawn for so many seats: none that the policy allows has a free lot. Tried again at `againMs`.
+    event NoNewcomer(uint32 indexed volume, uint16 seats, uint64 againMs);
     event Replacing(uint64 epoch, uint64 targetView, uint32[] volumes);
     event SeatDrawn(
         uint32 indexed volume, uint16 indexed seat, uint32 indexed miner, uint32 lot, bool handOver, uint64 targetBytes,
@@ -364,11 +368,10 @@ interface IVolumes {
     /// Voids a stripe whose fragments are no codeword: `columns` are the same chunk of k fragments and of one that
     /// contradicts them, last. The writer's deposit is burned.
     function voidMalformed(uint32 volume, Release calldata stripe, uint32 chunk, Column[] calldata columns) external;
-    /// Voids a stripe whose fragment for `seat` never was: a write quorum of members signed that k verified fragments
-    /// rebuild to `rebuilt` instead of `root`. The writer's deposit is burned.
+    /// Voids a stripe with fragments that never were: a write quorum of members signed that k verified fragments rebuild
+    /// all of them to the root `rebuilt`, which is not the segment's. The writer's deposit is burned.
     function voidGhost(
-        uint32 volume, Release calldata stripe, uint16 seat, bytes32 root, bytes32[] calldata path, bytes32 rebuilt,
-        bytes calldata signers, bytes calldata signature) external;
+        uint32 volume, Release calldata stripe, bytes32 rebuilt, bytes calldata signers, bytes calldata signature) external;
 
     function seatOf(uint32 volume, uint16 seat) external view returns (Seat memory);
     function health(uint32 volume) external view returns (Health memory);
@@ -526,7 +529,27 @@ interface IAudits {
         address challenger;
     }
 
+    struct Demand {
+        uint32 miner;
+        uint32 firstLot;
+        uint8 lots;           // lots firstLot, firstLot + 1, … are one batch
+        uint32 firstWalk;     // number of the first walk that the beacon draws for it
+        uint8 walks;
+        uint32 shown;         // bit t (least significant first): walk firstWalk + t was shown
+        uint64 round;         // whose beacon A draws the walks
+        uint64 deadline;      // they may be shown until this round is over
+        uint8 state;          // 1 open, 2 met, 3 failed, 4 void
+    }
+
     event Plotted(uint32 indexed miner, uint32 firstLot, bytes32[] idleRoots);
+    event Demanded(
+        uint64 indexed demand, uint32 indexed miner, uint32 firstLot, uint8 lots, uint32 firstWalk, uint8 walks,
+        uint64 round, uint64 deadline);
+    event Shown(uint64 indexed demand, uint32 indexed miner, uint8 walk);
+    /// All walks of a demand were shown during `round`.
+    event DemandMet(uint64 indexed demand, uint32 indexed miner, uint64 round);
+    /// Walks were not shown in time: the bits of those that were. A demand whose lot lost its root meanwhile is void.
+    event DemandFailed(uint64 indexed demand, uint32 indexed miner, uint8 state, uint32 shown, uint256 fine);
     event RoundOpened(uint64 indexed round, bytes32 beacon, uint32 lots, uint64 deadlineMs);
     event Committed(uint64 indexed round, uint32 indexed miner, bytes32 root, uint32[] lost);
     event Drawn(uint64 indexed round, bytes32 beacon, uint32 samples, uint64 deadlineMs);
@@ -555,15 +578,23 @@ interface IAudits {
     error AlreadyPlotted(uint32 lot);
     error InvalidPlot();
     error BeaconPending(uint32 lot);
+    error UnknownDemand(uint64 demand);
+    error DemandPending(uint64 demand, uint64 round);
+    error DemandOver(uint64 demand);
+    error AlreadyShown(uint64 demand, uint8 walk);
+    error InvalidWalk(string reason);
     error InvalidChallenge();
     error UnknownChallenge(uint64 challenge);
     error ChallengePending(uint64 challenge);
     error NotSilent(uint32 lot, uint16 missedRounds);
     error Underpaid(uint256 due, uint256 paid);
 
-    /// Names the idle roots of consecutive lots, at most 64, each once and for good. They count from the next round on.
+    /// Names the idle roots of consecutive lots, at most 64, each once and for good unless a demand fails. Opens a demand
+    /// over these lots; they count from the round after it was met, or from the next round where pledges are not checked.
     /// Reverts with `BeaconPending` before the first round after a lot's pledge is open: its units come from that beacon.
     function plot(uint32 firstLot, bytes32[] calldata idleRoots) external;
+    /// Shows walk `firstWalk + walk` of a demand, until its deadline's round is over. Anyone may call it.
+    function show(uint64 demand, uint8 walk, bytes calldata content) external;
     /// Commits to the responses of the caller's miner. `lost` are entries, in rising order, that it cannot open: each
     /// costs its rebuild instead of a fine.
     function commit(uint64 round, bytes32 root, uint32[] calldata lost) external;
@@ -592,7 +623,18 @@ interface IAudits {
     /// What a sample of the present round asks, from beacon B on.
     function sample(uint32 number) external view returns (Sample memory);
     function isOpened(uint32 sample) external view returns (bool);
+    /// The root named for a lot, if no demand took it back.
     function idleRoot(uint32 lot) external view returns (bytes32);
+    /// The demand that a lot's root was named with, and the round during which it was met; zero before, or if the root was
+    /// taken back.
+    function checkOf(uint32 lot) external view returns (uint64 demand, uint64 round);
+    function demandOf(uint64 id) external view returns (Demand memory);
+    /// Demands not settled yet: [first, end).
+    function demands() external view returns (uint64 first, uint64 end);
+    /// How many demands a miner has ever had, and those of them that are not settled.
+    function demandCount(uint32 miner) external view returns (uint32 count, uint32 open);
+    /// A miner's demands, from 0 on.
+    function demandAt(uint32 miner, uint32 index) external view returns (uint64 demand);
     /// The first round that opened after a lot was pledged, and its beacon A, which the lot's idle units come from; zero
     /// before it opens.
     function lotBeacon(uint32 lot) external view returns (uint64 round, bytes32 beacon);

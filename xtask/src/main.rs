@@ -26,8 +26,8 @@ Commands:
   bench   Measure, and write docs/benchmarks.md.
           ARGS: --quick for a first impression (the page stays as it is)
   sim     Live through hours of a whole network in minutes, from one seed.
-          ARGS: --seed S (default 1), --scenario X (default churn), --hours H (default 1);
-          or --seeds N: all scenarios, each with seeds 1 to N
+          ARGS: --seed S (default 1), --scenario X (default churn), --hours H (default 1),
+          --chain memory or validators (default memory); or --seeds N: all scenarios, each with seeds 1 to N
   soak    Live through all scenarios of the simulator with many seeds, then store and read large files for hours
           while processes are killed.
           ARGS: --hours H (default 2), --size GIB (default 10), --data DIR, --seeds N (default 20)

@@ -20,8 +20,8 @@ use std::collections::BTreeSet;
 struct RoundView {
     round: u64,
     opened_height: u64,
-    beacon_a: B256,
-    beacon_b: B256,
+    beacon_a: BeaconView,
+    beacon_b: BeaconView,
     samples: u32,
     committed: usize,
     closed: bool,
@@ -29,6 +29,13 @@ struct RoundView {
     holds: bool,
     openings: Vec<OpeningView>,
     faults: Vec<FaultView>,
+}
+
+#[derive(Serialize)]
+struct BeaconView {
+    beacon: B256,
+    #[serde(flatten)]
+    finding: FindingView,
 }
 
 #[derive(Serialize)]
@@ -103,12 +110,14 @@ impl RoundView {
     async fn new(review: RoundReview, session: &Session) -> Result<Self> {
         let failed: BTreeSet<u32> = review.faults.iter().map(|fault| fault.miner).collect();
         let members = Members::of(session, failed).await?;
+        let holds = review.holds();
+        let [a, b] = review.beacons.map(FindingView::from);
         Ok(Self {
-            holds: review.holds(),
+            holds,
             round: review.round,
             opened_height: review.opened_height,
-            beacon_a: review.beacon_a,
-            beacon_b: review.beacon_b,
+            beacon_a: BeaconView { beacon: review.beacon_a, finding: a },
+            beacon_b: BeaconView { beacon: review.beacon_b, finding: b },
             samples: review.samples,
             committed: review.committed,
             closed: review.closed,
@@ -122,8 +131,8 @@ impl RoundView {
         let state = if self.closed { "closed" } else { "not closed yet" };
         let lines = [
             format!("round     {}, {state}; obligations as of height {}", self.round, self.opened_height),
-            format!("beacon A  {}", self.beacon_a),
-            format!("beacon B  {}", self.beacon_b),
+            format!("beacon A  {}", self.beacon_a.sentence()),
+            format!("beacon B  {}", self.beacon_b.sentence()),
             format!("samples   {}; {} miners committed", self.samples, self.committed),
             format!(
                 "openings  {} checked: {} hold, {} contradicted, {} cannot be checked any more",
@@ -152,6 +161,14 @@ impl RoundView {
             }
         }
         Ok(())
+    }
+}
+
+impl BeaconView {
+    fn sentence(&self) -> String {
+        let FindingView { finding, reason } = &self.finding;
+        let reason = reason.as_ref().map_or("a certified header brought its seed".into(), String::clone);
+        format!("{}: {finding}, {reason}", self.beacon)
     }
 }
 

@@ -88,7 +88,8 @@ async fn start(file: &MinerFile, dir: &Path, data: &Path) -> Result<Running> {
     }
     let transport = bind(file, &secret, &spec).await?;
     let (region, network, lots) = (file.region.clone(), file.network, file.lots);
-    let config = MinerConfig { region, network, lots, endpoint: endpoint(file, &transport)? };
+    let (endpoint, repair) = (endpoint(file, &transport)?, file.repair());
+    let config = MinerConfig { region, network, lots, endpoint, repair };
     let keys = Keys { operator, receipt };
     let idle = idle(file, data, &spec)?;
     let handle = Miner::start_with_idle(config, chain, Arc::new(transport.clone()), store, keys, idle).await?;

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::OnceCell;
-use types::{ChainSpec, state::StateKey};
+use types::{Beacon, ChainSpec, state::StateKey};
 
 /// How often all nodes are asked before we give up.
 const ROUNDS: usize = 4;
@@ -201,6 +201,10 @@ impl ChainApi for Nodes {
 
     async fn transaction(&self, hash: B256) -> Result<Option<(Address, Bytes)>, ChainError> {
         ask!(self, node => node.transaction(hash))
+    }
+
+    async fn beacon(&self, height: u64) -> Result<Option<Beacon>, ChainError> {
+        ask!(self, node => node.beacon(height))
     }
 
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {

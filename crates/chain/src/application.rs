@@ -4,6 +4,7 @@ use crate::{
     block::{BODY_BYTES_MAX, Block, StateCommitment, TRANSACTIONS_MAX},
     seeds::{Seeds, round},
     state::{self, Batches, Databases, Merkleized, Reader, SyncTargets},
+    wall::Wall,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use commonware_consensus::{Heightable, marshal::ancestry::Ancestry};
@@ -56,6 +57,7 @@ struct Shared {
     executor: Executor,
     genesis: Block,
     beneficiary: Address,
+    wall: Wall,
     pool: Mempool,
     seeds: Seeds,
     verifier: Scheme,
@@ -74,6 +76,8 @@ pub struct AppConfig {
     pub genesis: Block,
     /// Receiver of the priority fees of blocks proposed here.
     pub beneficiary: Address,
+    /// The clock that timestamps come from.
+    pub wall: Wall,
     /// Where transactions wait.
     pub pool: Mempool,
     /// Seeds of past rounds.
@@ -108,34 +112,35 @@ enum Refusal {
 impl App {
     /// Puts the application together.
     pub fn new(config: AppConfig) -> Self {
-        let AppConfig { spec, executor, genesis, beneficiary, pool, seeds, verifier, finals, applied } = config;
+        let AppConfig { spec, executor, genesis, beneficiary, wall, pool, seeds, verifier, finals, applied } = config;
         let executed = Mutex::new(VecDeque::new());
-        let shared = Shared { spec, executor, genesis, beneficiary, pool, seeds, verifier, executed, finals, applied };
+        let shared =
+            Shared { spec, executor, genesis, beneficiary, wall, pool, seeds, verifier, executed, finals, applied };
         Self { shared: Arc::new(shared) }
     }
 
     /// Waits until there is something to put into a block, and no longer than the heartbeat. A beacon that the state
     /// waits for is work too.
     async fn wait_for_work<E: Clock>(&self, clock: &E, parent: &Header, base_fee: u64, beacon_awaited: bool) {
-        let spec = &self.shared.spec;
+        let (spec, wall) = (&self.shared.spec, self.shared.wall);
         let mut added = self.shared.pool.subscribe();
         let due = |after_ms: u64| UNIX_EPOCH + Duration::from_millis(parent.timestamp_ms.saturating_add(after_ms));
         // A parent from the future, or one whose time lags after an outage, is no reason to wait longer.
-        let now = clock.current();
+        let now = wall.now(clock);
         let heartbeat = due(spec.heartbeat_ms).min(now + Duration::from_millis(spec.heartbeat_ms));
         let soonest = due(spec.block_interval_min_ms).min(now + Duration::from_millis(spec.block_interval_min_ms));
-        clock.sleep_until(soonest).await;
+        wall.sleep_until(clock, soonest).await;
         if beacon_awaited {
             return;
         }
-        while clock.current() < heartbeat && self.shared.pool.best(base_fee).next().is_none() {
+        while wall.now(clock) < heartbeat && self.shared.pool.best(base_fee).next().is_none() {
             let arrival = async {
                 // Lagging behind means that something arrived.
                 if let Err(broadcast::error::RecvError::Closed) = added.recv().await {
                     std::future::pending::<()>().await;
                 }
             };
-            futures::future::select(Box::pin(arrival), Box::pin(clock.sleep_until(heartbeat))).await;
+            futures::future::select(Box::pin(arrival), Box::pin(wall.sleep_until(clock, heartbeat))).await;
         }
     }
 
@@ -201,7 +206,7 @@ impl App {
             view: context.round.view().get(),
             parent_view: context.parent.0.get(),
             leader: encode_public_key(&context.leader),
-            timestamp_ms: self.timestamp_ms(clock.current(), parent),
+            timestamp_ms: self.timestamp_ms(shared.wall.now(clock), parent),
             gas_limit: shared.spec.gas_limit,
             base_fee_per_gas: base_fee,
             beneficiary: shared.beneficiary,
@@ -310,7 +315,8 @@ impl App {
             self.check_beacon(header, &Reader(&batches)).await?;
             // A clock that is behind delays the vote; the bound on the step above bounds the delay.
             let drift = Duration::from_millis(self.shared.spec.clock_drift_max_ms);
-            clock.sleep_until(UNIX_EPOCH + Duration::from_millis(header.timestamp_ms).saturating_sub(drift)).await;
+            let acceptable = UNIX_EPOCH + Duration::from_millis(header.timestamp_ms).saturating_sub(drift);
+            self.shared.wall.sleep_until(clock, acceptable).await;
         }
         let transactions = self.transactions(block)?;
         let block_context = BlockContext::of(header, &self.shared.spec);

@@ -5,8 +5,9 @@
 //! but [`network`] and [`validator`] runs under any runtime, so that a seed replays a whole committee.
 
 mod application;
-
 mod block;
+#[cfg(any(test, feature = "simulation"))]
+pub mod committee;
 pub mod dealer;
 mod engine;
 mod gossip;
@@ -14,11 +15,13 @@ mod indexer;
 mod network;
 mod node;
 mod proof;
+mod seat;
 mod seeds;
 mod state;
 #[cfg(test)]
 mod tests;
 mod validator;
+mod wall;
 
 pub use node::{CertificateError, Node, NodeStatus, ProveError, SubmitError};
 pub use validator::{RunError, ValidatorConfig, run};

@@ -5,7 +5,8 @@ use alloy_primitives::{B256, Bytes};
 use archive::Archive;
 use commonware_codec::Encode;
 use commonware_consensus::types::Height;
-use commonware_runtime::{Clock, tokio::Context};
+use commonware_runtime::{Clock, Spawner, tokio::Context};
+use commonware_storage::Context as StorageContext;
 use execution::{Executor, StateReader};
 use mempool::{Mempool, PoolError};
 use std::{
@@ -27,20 +28,25 @@ const PROOF_RETRY: Duration = Duration::from_millis(5);
 /// Most entries of one proof.
 const PROOF_ENTRIES_MAX: usize = 256;
 
-/// A handle to a running validator.
-#[derive(Clone)]
-pub struct Node {
-    pub(crate) inner: Arc<NodeInner>,
+/// A handle to a running validator, in whatever runtime it runs.
+pub struct Node<E: Clock + StorageContext + Spawner = Context> {
+    pub(crate) inner: Arc<NodeInner<E>>,
 }
 
-pub(crate) struct NodeInner {
+impl<E: Clock + StorageContext + Spawner> Clone for Node<E> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+pub(crate) struct NodeInner<E: Clock + StorageContext + Spawner> {
     pub spec: Arc<ChainSpec>,
-    pub clock: Context,
+    pub clock: E,
     pub archive: Archive,
     pub pool: Mempool,
     pub executor: Executor,
     pub marshal: Marshal,
-    pub databases: Databases<Context>,
+    pub databases: Databases<E>,
     pub applied: watch::Receiver<Option<Header>>,
     pub submitted: mpsc::Sender<Arc<Transaction>>,
     pub group_key: Bytes,
@@ -92,7 +98,7 @@ pub enum CertificateError {
     NotFound(u64),
 }
 
-impl Node {
+impl<E: Clock + StorageContext + Spawner> Node<E> {
     /// The chain's specification.
     pub fn spec(&self) -> Arc<ChainSpec> {
         self.inner.spec.clone()
@@ -139,7 +145,7 @@ impl Node {
     }
 
     /// Proves on the applied block, if it is one with a certificate.
-    async fn try_prove(&self, keys: &[StateKey]) -> Result<Option<StateProof>, ProveError> {
+    pub(crate) async fn try_prove(&self, keys: &[StateKey]) -> Result<Option<StateProof>, ProveError> {
         let Some(header) = self.inner.applied.borrow().clone() else { return Ok(None) };
         let entries = prove(&self.inner.databases, &header, keys).await;
         let entries = entries.map_err(|error| ProveError::State(error.to_string()))?;

@@ -1,36 +1,26 @@
 //! Run a validator: its runtime, its mesh, its engine, and whatever serves it.
 
 use crate::{
-    application::{App, AppConfig},
-    block::Block,
     dealer::signer,
-    engine::{self, EngineConfig},
-    gossip,
-    indexer::{Indexer, IndexerError},
+    indexer::IndexerError,
     network::{self, NetworkError},
-    node::{Node, NodeInner},
-    seeds::Seeds,
-    state,
+    node::Node,
+    seat::{self, SeatConfig},
+    wall::Wall,
 };
 use alloy_primitives::Bytes;
-use archive::{Archive, ArchiveConfig, ArchiveError};
-use commonware_codec::{Copying, DecodeExt, Encode};
+use archive::ArchiveError;
+use commonware_codec::{Copying, DecodeExt};
 use commonware_cryptography::{Signer as _, bls12381::primitives::group::Share};
 use commonware_runtime::{
-    Handle, Runner as _, Spawner, Supervisor,
+    Handle, Runner as _,
     tokio::{Config, Context, Runner},
 };
 use commonware_utils::{TryCollect as _, ordered::Set};
-use execution::{Executor, next_base_fee};
 use futures::future::{BoxFuture, Either, select};
-use light::consensus::{PublicKey, Scheme, decode_public_key, decode_sharing, encode_public_key, namespace};
-use mempool::{Mempool, MempoolConfig};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use light::consensus::{PublicKey, Scheme, decode_public_key, decode_sharing, namespace};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use types::ChainSpec;
-
-/// Final blocks on their way to the archive.
-const FINALS_MAX: usize = 64;
 
 /// What a validator is started with.
 #[derive(Clone)]
@@ -112,78 +102,21 @@ pub(crate) fn scheme(spec: &ChainSpec, share: &[u8]) -> Result<Scheme, RunError>
 }
 
 async fn start(context: Context, config: ValidatorConfig, scheme: Scheme) -> Result<(Node, Handle<()>), RunError> {
-    let spec = config.spec.clone();
     let key = signer(&config.key);
     let me = key.public_key();
-    let seat = spec.validators.iter().find(|validator| validator.public_key == encode_public_key(&me));
-    let seat = seat.ok_or_else(|| RunError::Config("this validator's key is not in the specification".into()))?;
-    let mesh = network::start(&context, &spec, key, config.listen)?;
-
-    let executor = Executor::new(spec.clone());
-    let genesis = Block::genesis(&spec, state::empty_commitment::<Context>());
-    let history = ArchiveConfig { history_blocks: config.history_blocks, ..ArchiveConfig::default() };
-    let archive = Archive::open_with(config.data.join("archive"), &spec, history)?;
-    Indexer::begin(&archive, &genesis)?;
-    let tip = archive.tip().and_then(|tip| archive.header(tip.height).ok().flatten());
-    let base_fee = tip.map_or(spec.base_fee_min, |(_, header)| next_base_fee(&header, &spec));
-    let pool = Mempool::new(MempoolConfig::for_chain(&spec), base_fee);
-
-    let seeds = Seeds::default();
-    let group = *scheme.identity();
-    let (finals_in, finals) = mpsc::channel(FINALS_MAX);
-    let (applied_in, applied) = watch::channel(None);
-    let app = App::new(AppConfig {
-        spec: spec.clone(),
-        executor: executor.clone(),
-        genesis: genesis.clone(),
-        beneficiary: seat.beneficiary,
-        pool: pool.clone(),
-        seeds: seeds.clone(),
-        verifier: Scheme::certificate_verifier(&namespace(spec.chain_id), group),
-        finals: finals_in,
-        applied: applied_in,
-    });
-    let (submitted_in, submitted) = mpsc::channel(gossip::QUEUE_MAX);
-    let engine = engine::start(
-        context.child("validator"),
-        EngineConfig {
-            me,
-            scheme,
-            genesis,
-            app,
-            seeds,
-            heartbeat: Duration::from_millis(spec.heartbeat_ms),
-            prefix: "validator".into(),
-            peers: mesh.oracle.clone(),
-            blocker: mesh.oracle,
-        },
-        mesh.engine,
-    )
-    .await;
-
-    let indexer = Indexer {
-        spec: spec.clone(),
-        executor: executor.clone(),
-        archive: archive.clone(),
-        pool: pool.clone(),
-        marshal: engine.marshal.clone(),
+    let mesh = network::start(&context, &config.spec, key, config.listen)?;
+    let seat = SeatConfig {
+        spec: config.spec,
+        me,
+        scheme,
+        wall: Wall::default(),
+        prefix: "validator".into(),
+        archive: config.data.join("archive"),
+        history_blocks: config.history_blocks,
+        peers: mesh.oracle.clone(),
+        blocker: mesh.oracle,
+        channels: mesh.engine,
+        transactions: mesh.transactions,
     };
-    context.child("indexer").spawn(|context| indexer.run(context, finals));
-    let (gossip_pool, gossip_archive) = (pool.clone(), archive.clone());
-    context
-        .child("gossip")
-        .spawn(|context| gossip::run(context, gossip_pool, gossip_archive, submitted, mesh.transactions));
-    let inner = NodeInner {
-        spec,
-        clock: context.child("node"),
-        archive,
-        pool,
-        executor,
-        marshal: engine.marshal,
-        databases: engine.databases,
-        applied,
-        submitted: submitted_in,
-        group_key: group.encode().to_vec().into(),
-    };
-    Ok((Node { inner: Arc::new(inner) }, engine.handle))
+    seat::start(context, seat).await
 }

@@ -10,7 +10,10 @@ use crate::{
 };
 use alloy_primitives::{B256, U256};
 use alloy_sol_types::SolEvent;
-use types::abi::{AUDITS, IAudits};
+use types::{
+    abi::{AUDITS, IAudits},
+    layout::audits::DemandState,
+};
 
 /// What the logs say of one miner since a height. Logs are a node's word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +36,12 @@ pub struct AuditHistory {
     pub declared_lost: U256,
     /// Earnings that were paid out, wei.
     pub claimed: U256,
+    /// Demands of walks that were met.
+    pub demands_met: u64,
+    /// Those that were not.
+    pub demands_failed: u64,
+    /// What those cost, wei.
+    pub demand_fines: U256,
 }
 
 /// A sample that a miner did not open.
@@ -66,6 +75,8 @@ impl Network<'_> {
             IAudits::Opened::SIGNATURE_HASH,
             IAudits::Faulted::SIGNATURE_HASH,
             IAudits::DeclaredLost::SIGNATURE_HASH,
+            IAudits::DemandMet::SIGNATURE_HASH,
+            IAudits::DemandFailed::SIGNATURE_HASH,
         ]);
         let of_miners = events(&[IAudits::Missed::SIGNATURE_HASH, IAudits::Claimed::SIGNATURE_HASH]);
         let mut history = AuditHistory { from_height, ..AuditHistory::default() };
@@ -95,6 +106,12 @@ impl AuditHistory {
                 let Ok(event) = IAudits::DeclaredLost::decode_log_data(data) else { return };
                 self.declared_lost = self.declared_lost.saturating_add(event.paid);
             }
+            IAudits::DemandMet::SIGNATURE_HASH => self.demands_met += 1,
+            IAudits::DemandFailed::SIGNATURE_HASH => {
+                let Ok(event) = IAudits::DemandFailed::decode_log_data(data) else { return };
+                self.demands_failed += u64::from(event.state == DemandState::Failed as u8);
+                self.demand_fines = self.demand_fines.saturating_add(event.fine);
+            }
             IAudits::Missed::SIGNATURE_HASH => {
                 let Ok(event) = IAudits::Missed::decode_log_data(data) else { return };
                 let rounds = event.lastRound.saturating_add(1).saturating_sub(event.firstRound);
@@ -112,7 +129,7 @@ impl AuditHistory {
     /// All fines, wei.
     pub fn fines(&self) -> U256 {
         let faults = self.faults.iter().fold(U256::ZERO, |sum, fault| sum.saturating_add(fault.fine));
-        faults.saturating_add(self.missed_fines).saturating_add(self.declared_lost)
+        faults.saturating_add(self.missed_fines).saturating_add(self.declared_lost).saturating_add(self.demand_fines)
     }
 }
 

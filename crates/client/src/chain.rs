@@ -20,7 +20,7 @@ use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use async_trait::async_trait;
 use std::sync::Arc;
 use types::{
-    ChainSpec,
+    Beacon, ChainSpec,
     state::{StateKey, Value},
 };
 
@@ -180,7 +180,7 @@ fn old(node: &str, age_s: u64) -> String {
 
 /// What clients and miners ask of the chain.
 ///
-/// Only [`spec`](Self::spec) and [`state`](Self::state) are to be believed. Everything else is what one node says: good
+/// Only [`spec`](Self::spec), [`state`](Self::state) and [`beacon`](Self::beacon) are to be believed. Everything else is what one node says: good
 /// for finding out where to look and for what does no harm when it is wrong.
 #[async_trait]
 pub trait ChainApi: Send + Sync + 'static {
@@ -223,6 +223,11 @@ pub trait ChainApi: Send + Sync + 'static {
     /// Receiver and input of a transaction in a finalised block, if the node still has it.
     async fn transaction(&self, _hash: B256) -> Result<Option<(Address, Bytes)>, ChainError> {
         Err(ChainError::Invalid("this chain keeps no transactions".into()))
+    }
+
+    /// The beacon that the block at `height` brought, if it brought one, for which the chain's committee vouches.
+    async fn beacon(&self, _height: u64) -> Result<Option<Beacon>, ChainError> {
+        Err(ChainError::Invalid("this chain shows no certificates".into()))
     }
 
     /// Entries of the newest state, at most [`STATE_KEYS_MAX`], all of one block.

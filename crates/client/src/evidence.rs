@@ -5,14 +5,16 @@
 //! reader that has more than `k` of them can: any `k` make all others. One column of 1 KiB in which they contradict each
 //! other is evidence that the chain checks by itself (`docs/spec/repair.md`), and voids the stripe.
 
-use crate::{ChainError, Client, ReleaseError, SendError, get::GetError, index::SegmentRef, read::code};
+use crate::{
+    ChainError, Client, ReleaseError, SendError, chain::OpenVolume, get::GetError, index::SegmentRef, read::code,
+};
 use alloy_primitives::U256;
 use bytes::Bytes;
 use erasure::Code;
 use futures::{StreamExt, stream};
 use proofs::chunk::{self, CHUNK_BYTES, Hash};
 use std::{collections::BTreeMap, time::Duration};
-use transport::{Fetch, FragmentReply, Request, Response};
+use transport::{Fetch, FragmentReply, Request, Response, Transport};
 use types::{
     SegmentId,
     abi::{Column, IVolumes, VOLUMES},
@@ -122,8 +124,9 @@ impl Client {
     /// Examines a segment of a volume, and has the chain void its stripe if it is no codeword. Anybody may.
     pub async fn report_segment(&self, volume: u32, segment: SegmentId) -> Result<Examined, EvidenceError> {
         let Some(stripe) = self.release_of(volume, segment).await? else { return Ok(Examined::Gone) };
-        let fragments = self.all_fragments(volume, segment, stripe.leaf.length).await?;
-        let code = code(self.directory().volume(volume).await?.profile);
+        let members = self.directory().volume(volume).await?;
+        let fragments = all_fragments(&**self.transport(), &members, segment, stripe.leaf.length).await;
+        let code = code(members.profile);
         let found = fragments.len();
         let work = tokio::task::spawn_blocking(move || contradiction(&code, &fragments));
         let Some(Contradiction { chunk, columns }) = work.await.expect("comparing does not panic") else {
@@ -137,29 +140,28 @@ impl Client {
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    /// Every fragment of a segment that a member has, whole and verified.
-    async fn all_fragments(
-        &self,
-        volume: u32,
-        segment: SegmentId,
-        length: u64,
-    ) -> Result<Vec<HeldFragment>, EvidenceError> {
-        let volume = self.directory().volume(volume).await?;
-        let asked = volume.members.iter().zip(0u16..).map(|(member, index)| {
-            let (transport, endpoint) = (self.transport(), member.endpoint.as_ref());
-            async move {
-                let fetch = Request::Fetch(Fetch { segment, index, range: None });
-                // What a transport answers was verified under the segment.
-                match transport.request(endpoint?, fetch, FETCH_TIMEOUT).await.ok()? {
-                    Response::Fragment(reply) if reply.length == length => Some(held(reply)),
-                    _ => None,
-                }
+/// Every fragment of a segment that a member has, whole and verified, by seat.
+pub async fn all_fragments(
+    transport: &dyn Transport,
+    volume: &OpenVolume,
+    segment: SegmentId,
+    length: u64,
+) -> Vec<HeldFragment> {
+    let asked = volume.members.iter().zip(0u16..).map(|(member, index)| {
+        let endpoint = member.endpoint.clone();
+        async move {
+            let fetch = Request::Fetch(Fetch { segment, index, range: None });
+            // What a transport answers was verified under the segment.
+            match transport.request(&endpoint?, fetch, FETCH_TIMEOUT).await.ok()? {
+                Response::Fragment(reply) if reply.length == length => Some(held(reply)),
+                _ => None,
             }
-        });
-        let asked: Vec<_> = asked.collect();
-        Ok(stream::iter(asked).buffered(FETCHES_AT_ONCE).filter_map(async |fragment| fragment).collect().await)
-    }
+        }
+    });
+    let asked: Vec<_> = asked.collect();
+    stream::iter(asked).buffered(FETCHES_AT_ONCE).filter_map(async |fragment| fragment).collect().await
 }
 
 fn held(reply: FragmentReply) -> HeldFragment {

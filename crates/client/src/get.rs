@@ -4,7 +4,8 @@ use crate::{
     Client, ReadError,
     bucket::{Bucket, BucketError},
     client::MEMORY_UNIT,
-    index::{DecodeError, Entry, Extent, Key, Part},
+    evidence::{EvidenceError, Examined},
+    index::{DecodeError, Entry, Extent, Key, Part, SegmentRef},
     list::{ListError, Object},
     pages::IndexError,
     progress::{Event, Progress},
@@ -20,6 +21,7 @@ use sealing::{HEADER_LENGTH, OpenError, Opener, SEALED_CHUNK_LENGTH, Sealer};
 use std::{collections::VecDeque, io, ops::Range, sync::Arc};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_util::task::AbortOnDropHandle;
+use types::SegmentId;
 
 /// What a get does beside.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +72,14 @@ pub enum GetError {
     /// The bytes are the ones that were stored, but do not open.
     #[error("the object does not open: {0}")]
     Open(#[from] OpenError),
+    /// The bytes are made of fragments that contradict each other: whoever wrote them wrote no codeword.
+    #[error("segment {segment} cannot be read: its fragments are no codeword, its writer stored garbage ({evidence})")]
+    Malformed {
+        /// The segment.
+        segment: SegmentId,
+        /// What became of the evidence.
+        evidence: String,
+    },
     /// The content key does not unwrap.
     #[error("the object's key does not unwrap: is this the keystore that stored it?")]
     Key,
@@ -105,6 +115,19 @@ struct Run {
     wanted: Range<u64>,
 }
 
+/// Why chunks could not be had.
+enum Unread {
+    /// They are there, and do not open.
+    Unopened(SegmentRef, OpenError),
+    Other(GetError),
+}
+
+impl From<GetError> for Unread {
+    fn from(error: GetError) -> Self {
+        Self::Other(error)
+    }
+}
+
 impl Client {
     /// Writes an object, or a range of it, to `destination`.
     pub async fn get(
@@ -135,15 +158,14 @@ impl Client {
         range: Option<Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, GetError>>, GetError> {
         let range = clip(range, entry.size)?;
-        let (fetcher, memory) = (self.fetcher().clone(), self.get_memory().clone());
+        let (client, fetcher, memory) = (self.clone(), self.fetcher().clone(), self.get_memory().clone());
         let units_max = (self.config().get_memory_bytes / MEMORY_UNIT).max(1);
         let runs = async move {
             let parts = bucket.reader.parts(&entry).await?;
-            Ok::<_, GetError>(stream::iter(Runs::new(bucket, parts, range)).map(Ok))
+            Ok::<_, GetError>(stream::iter(Runs::new(bucket, parts, range)))
         };
         let opened = stream::once(runs)
             .try_flatten()
-            .and_then(|run| ready(run))
             // In their order, so that those whose turn it is are never behind others of the same read.
             .and_then(move |run| {
                 let memory = memory.clone();
@@ -154,6 +176,7 @@ impl Client {
                     Ok((run, memory))
                 }
             })
+            .map_err(Unread::Other)
             .map_ok(move |(run, memory)| {
                 let task = AbortOnDropHandle::new(tokio::spawn(run.read(fetcher.clone())));
                 async move {
@@ -163,8 +186,29 @@ impl Client {
                 }
             })
             .try_buffered(RUNS_AHEAD)
+            .or_else(move |unread| client.clone().explain(unread))
             .try_filter(|plaintext| ready(!plaintext.is_empty()));
         Ok(opened.boxed())
+    }
+
+    async fn explain(self, unread: Unread) -> Result<Bytes, GetError> {
+        Err(match unread {
+            Unread::Unopened(segment, error) => self.find_cause(segment, error).await,
+            Unread::Other(error) => error,
+        })
+    }
+
+    /// Why what members gave does not open. If its fragments are no codeword, which shows only where some were computed
+    /// from others, the chain is shown so.
+    async fn find_cause(&self, segment: SegmentRef, error: OpenError) -> GetError {
+        let evidence = match self.report_segment(segment.volume, segment.id).await {
+            Ok(Examined::Voided) => "the chain has voided it".into(),
+            Err(EvidenceError::Send(error)) => format!("it could not be reported: {error}"),
+            // Sound, gone, or not to be found out now: then all that is known is that it does not open.
+            Ok(_) | Err(_) => return error.into(),
+        };
+        tracing::warn!(segment = %segment.id, volume = segment.volume, evidence, "fragments are no codeword");
+        GetError::Malformed { segment: segment.id, evidence }
     }
 
     /// Reads an object, or a range of it, into memory.
@@ -315,13 +359,15 @@ impl Run {
     }
 
     /// The plaintext that is wanted.
-    async fn read(self, fetcher: Arc<Fetcher>) -> Result<Bytes, GetError> {
-        let sealed = fetcher.read(self.extent.segment, self.range.clone()).await?;
+    async fn read(self, fetcher: Arc<Fetcher>) -> Result<Bytes, Unread> {
+        let segment = self.extent.segment;
+        let sealed = fetcher.read(segment, self.range.clone()).await.map_err(GetError::from)?;
         let opened = offload::run(move || {
             let buffer = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
             self.open(buffer)
         });
-        Ok(opened.await.expect("opening does not panic")?.freeze())
+        let opened = opened.await.expect("opening does not panic");
+        Ok(opened.map_err(|error| Unread::Unopened(segment, error))?.freeze())
     }
 
     /// Opens the chunks where they lie, and moves what is wanted of them together.

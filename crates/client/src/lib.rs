@@ -62,7 +62,7 @@ pub use list::{ListError, Listing, Object};
 pub use policy::{NewPolicy, PolicyError, PolicySummary, Region, RegionError};
 pub use progress::{Event, Progress};
 pub use put::{PutError, PutOptions, PutReport, Source};
-pub use read::ReadError;
+pub use read::{ReadError, code};
 pub use release::ReleaseError;
 pub use store::{ChangeError, RepackBudget, RepackError, Repacked, Snapshot, Store, View, ViewError};
 pub use territory::{Territory, TerritoryError, billed_bytes, user_bytes};

@@ -238,7 +238,7 @@ async fn assemble(gather: &mut Gather, profile: Profile, range: Range<u64>) -> B
 }
 
 /// The code of a profile; the matrices are made once.
-pub(crate) fn code(profile: Profile) -> Code {
+pub fn code(profile: Profile) -> Code {
     static CODES: std::sync::OnceLock<[Code; 3]> = std::sync::OnceLock::new();
     let make = |profile: Profile| {
         let (data, total) = (usize::from(profile.data()), usize::from(profile.total()));

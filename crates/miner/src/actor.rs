@@ -3,11 +3,14 @@
 use crate::{
     audit::Auditor,
     follow::{FollowError, Follower},
+    help::HelpDesk,
     idle::{IdleConfig, IdleError, IdleLayout, IdleSpace, LayoutError, Plotting},
     notes,
+    pledges::Pledger,
+    rebuild::Rebuilder,
     repair::Repairer,
     service::MinerService,
-    setup::{Keys, MinerConfig, set_up},
+    setup::{Keys, MinerConfig, RepairConfig, set_up},
     space::SpaceKeeper,
     staging::Staging,
     state::State,
@@ -124,7 +127,7 @@ impl Miner {
         let spec = chain.spec().await?;
         let state = State { is_audited: spec.storage.audits.is_some(), ..restore(&store).await? };
         let state = Arc::new(Mutex::new(state));
-        let turn = Arc::new(RwLock::new(()));
+        let (turn, helped) = (Arc::new(RwLock::new(())), Arc::new(tokio::sync::Mutex::new(())));
         let service = Arc::new(MinerService {
             chain: chain.clone(),
             spec,
@@ -133,9 +136,13 @@ impl Miner {
             views: Views::new(chain.clone()),
             receipt_key: keys.receipt.clone(),
             turn: turn.clone(),
+            rebuilder: Rebuilder { transport: transport.clone(), store: store.clone() },
+            finding_out: Arc::default(),
+            help: HelpDesk::new(config.repair.helps_at_once),
+            helped: helped.clone(),
         });
         let unchecked: BTreeSet<u32> = state.lock().volumes.keys().copied().collect();
-        let follower = Follower { chain, transport, store, state, turn, unchecked, swept_at_height: 0 };
+        let follower = Follower { chain, transport, store, state, turn, helped, unchecked, swept_at_height: 0 };
         let (told, progress) = watch::channel(Progress::default());
         let task = tokio::spawn(run(follower, config, keys, idle, told));
         Ok(MinerHandle { service, progress, task })
@@ -191,7 +198,7 @@ async fn run(
     let miner = set_up(&follower.chain, &config, &keys).await?;
     follower.state.lock().miner = miner;
     told.send_modify(|progress| progress.miner = Some(miner));
-    let _beside = keep_up(&follower, &keys, idle, &told.subscribe()).await?;
+    let _beside = keep_up(&follower, &keys, config.repair, idle, &told.subscribe()).await?;
     let mut unreachable = false;
     loop {
         match follower.step().await {
@@ -217,9 +224,10 @@ async fn run(
 async fn keep_up(
     follower: &Follower,
     keys: &Keys,
+    repair_config: RepairConfig,
     idle: Option<IdleConfig>,
     progress: &watch::Receiver<Progress>,
-) -> Result<[AbortOnDropHandle<()>; 3], MinerError> {
+) -> Result<[AbortOnDropHandle<()>; 4], MinerError> {
     let spec = follower.chain.spec().await?;
     let sender = || Sender::new(follower.chain.clone(), keys.operator.clone());
     let (chain, store, state) = (&follower.chain, &follower.store, &follower.state);
@@ -233,15 +241,20 @@ async fn keep_up(
         }
         None => (None, None),
     };
+    let is_checked = audits.is_some_and(|audits| audits.pledges.is_some());
+    let pledger = space.clone().filter(|_| is_checked);
+    let pledger = pledger.map(|space| Pledger::new(chain.clone(), state.clone(), sender(), space)).transpose();
+    let pledger = pledger.map_err(|error| MinerError::Threads(error.to_string()))?;
     let auditor = audits.map(|audits| {
         let held = (store.clone(), space);
         Auditor::new(chain.clone(), held, state.clone(), sender(), (&spec.storage, audits))
     });
-    let repairer = Repairer::new(follower, sender());
+    let repairer = Repairer::new(follower, (sender(), keys.receipt.clone()), repair_config);
     Ok([
         AbortOnDropHandle::new(tokio::spawn(audit(auditor, progress.clone()))),
         AbortOnDropHandle::new(tokio::spawn(repair(repairer, progress.clone()))),
         AbortOnDropHandle::new(tokio::spawn(keep_space(keeper, progress.clone()))),
+        AbortOnDropHandle::new(tokio::spawn(show_walks(pledger, progress.clone()))),
     ])
 }
 
@@ -262,6 +275,14 @@ async fn audit(auditor: Option<Auditor>, mut progress: watch::Receiver<Progress>
     let mut told = Told::default();
     while progress.changed().await.is_ok() {
         told.tell("the round is not answered yet", auditor.step().await);
+    }
+}
+
+async fn show_walks(pledger: Option<Pledger>, mut progress: watch::Receiver<Progress>) {
+    let Some(mut pledger) = pledger else { return };
+    let mut told = Told::default();
+    while progress.changed().await.is_ok() {
+        told.tell("not every walk is shown yet", pledger.step().await);
     }
 }
 

@@ -1,24 +1,33 @@
 //! Set up a network in this process: the real protocol modules, real miners on disks in memory, one uploader.
 
 use crate::{
-    Keys, Miner, MinerConfig, MinerHandle,
+    Keys, Miner, MinerConfig, MinerHandle, RepairConfig,
     idle::{IdleConfig, MemoryUnits, PlotConfig},
 };
 use alloy_primitives::{Address, B256, U256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
+use alloy_sol_types::SolEvent;
+use async_trait::async_trait;
 use client::{
     Sender,
-    chain::{ChainApi, MemoryChain, Network},
+    chain::{ChainApi, LogFilter, MemoryChain, Network},
 };
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 use store::{MemoryDisk, Store, StoreConfig};
 use transport::{
-    Fetch, Fragment, MemoryNetwork, MemoryTransport, Refusal, RefusalReason, RequestError, Sign, SignSegment, Stage,
-    StageHeader, Transport,
+    Fetch, Fragment, MemoryNetwork, MemoryTransport, Refusal, RefusalReason, Request, RequestError, Response, Sign,
+    SignSegment, Stage, StageHeader, Transport, TransportError, memory::Behaviour,
 };
 use types::{
-    Profile, ReceiptKey, ReceiptSignature, SegmentId, StripeLeaf, StripeLog,
+    Endpoint, Profile, ReceiptKey, ReceiptSignature, SegmentId, StripeLeaf, StripeLog,
     abi::{Batch, ITerritories, IVolumes, Stripe, TERRITORIES, VOLUMES},
     merkle::Tree,
     permit::{self, Permit},
@@ -26,11 +35,15 @@ use types::{
     spec::StorageSpec,
 };
 
+/// Real time for what takes minutes of the chain's.
+const PATIENCE: Duration = Duration::from_secs(240);
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// Bytes of the fragments that segments here have.
 pub(crate) const FRAGMENT_BYTES: u64 = 64 << 10;
-const LENGTH: u64 = 100_000;
+const LENGTH: u64 = 250_000;
 const PROFILE: Profile = Profile::Devnet;
+/// What is missing stays missing.
+const REPAIRS_NOTHING: RepairConfig = RepairConfig { stripes_at_once: 0, helps_at_once: 2 };
 
 /// A network of miners with one open volume.
 pub(crate) struct Net {
@@ -41,6 +54,11 @@ pub(crate) struct Net {
     pub(crate) units: Vec<MemoryUnits>,
     /// Lots that each fills, if they fill any.
     lots_filled: Option<u32>,
+    repair: RepairConfig,
+    /// Bytes of fragments that each miner was sent.
+    pub(crate) received: Vec<Arc<AtomicU64>>,
+    /// Time without anybody's transaction after which blocks come by themselves, where something is waited for.
+    pub(crate) pace: Duration,
     pub(crate) miners: Vec<MinerHandle>,
     pub(crate) owner: Sender,
     pub(crate) uploader: MemoryTransport,
@@ -59,7 +77,20 @@ impl Segment {
     pub(crate) fn new(number: u8) -> Self {
         let make =
             |seat: u8| -> Vec<u8> { (0..FRAGMENT_BYTES).map(|i| (i % 251) as u8 ^ number ^ seat << 5).collect() };
-        let fragments: Vec<_> = (0..PROFILE.total() as u8).map(|seat| Fragment::new(make(seat).into())).collect();
+        Self::of((0..PROFILE.total() as u8).map(make).collect())
+    }
+
+    /// A codeword, which `spoil` may then change.
+    pub(crate) fn encoded(number: u8, spoil: impl Fn(&mut Vec<Vec<u8>>)) -> Self {
+        let content: Vec<u8> = (0..LENGTH).map(|i| (i % 241) as u8 ^ number).collect();
+        let encoded = erasure::encode_segment(&client::code(PROFILE), content.into()).expect("it is not empty");
+        let mut fragments = encoded.fragments.iter().map(|fragment| fragment.to_vec()).collect();
+        spoil(&mut fragments);
+        Self::of(fragments)
+    }
+
+    fn of(fragments: Vec<Vec<u8>>) -> Self {
+        let fragments: Vec<_> = fragments.into_iter().map(|bytes| Fragment::new(bytes.into())).collect();
         let roots: Vec<_> = fragments.iter().map(Fragment::root).collect();
         let tree = Tree::new(&roots);
         let proof = |index: usize| FragmentProof {
@@ -93,7 +124,8 @@ pub(crate) fn keys(index: usize) -> Keys {
 }
 
 pub(crate) fn config(index: usize) -> MinerConfig {
-    MinerConfig { region: "DE".into(), network: 0, lots: 4, endpoint: MemoryNetwork::endpoint(peer(index)) }
+    let endpoint = MemoryNetwork::endpoint(peer(index));
+    MinerConfig { region: "DE".into(), network: 0, lots: 4, endpoint, repair: REPAIRS_NOTHING }
 }
 
 /// Small lots.
@@ -121,26 +153,49 @@ pub(crate) async fn start(
     disk: &MemoryDisk,
     index: usize,
 ) -> MinerHandle {
-    start_filling(chain, network, disk, index, None).await
+    start_with(chain, (network, &Arc::default()), disk, config(index), index, None).await
 }
 
 /// A miner that fills idle space, if told so.
-async fn start_filling(
+async fn start_with(
     chain: Arc<dyn ChainApi>,
-    network: &MemoryNetwork,
+    (network, received): (&MemoryNetwork, &Arc<AtomicU64>),
     disk: &MemoryDisk,
+    config: MinerConfig,
     index: usize,
     idle: Option<IdleConfig>,
 ) -> MinerHandle {
     let transport = network.join(peer(index));
-    let (carrier, store) = (Arc::new(transport.clone()), open(disk));
+    let carrier = Arc::new(Meter { inner: transport.clone(), received: received.clone() });
+    let store = open(disk);
     let started = match idle {
-        Some(idle) => Miner::start_with_idle(config(index), chain, carrier, store, keys(index), idle).await,
-        None => Miner::start(config(index), chain, carrier, store, keys(index)).await,
+        Some(idle) => Miner::start_with_idle(config, chain, carrier, store, keys(index), idle).await,
+        None => Miner::start(config, chain, carrier, store, keys(index)).await,
     };
     let miner = started.expect("the store is intact");
     transport.serve(miner.service());
     miner
+}
+
+/// Counts the bytes of fragments that come.
+struct Meter {
+    inner: MemoryTransport,
+    received: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Transport for Meter {
+    fn local_id(&self) -> B256 {
+        self.inner.id()
+    }
+
+    async fn request(&self, to: &Endpoint, request: Request, deadline: Duration) -> Result<Response, TransportError> {
+        let answer = self.inner.request(to, request, deadline).await;
+        if let Ok(Response::Fragment(reply)) = &answer {
+            self.received.fetch_add(reply.bytes.len() as u64, Ordering::Relaxed);
+        }
+        answer
+    }
 }
 
 fn idle(lots_filled: Option<u32>, units: &MemoryUnits) -> Option<IdleConfig> {
@@ -161,16 +216,39 @@ impl Net {
 
     /// The same with miners that fill so many lots each.
     pub(crate) async fn filling(storage: StorageSpec, lots_filled: Option<u32>) -> Self {
+        Self::of(8, storage, lots_filled, REPAIRS_NOTHING).await
+    }
+
+    /// So many miners that repair.
+    pub(crate) async fn repairing(miner_count: usize, storage: StorageSpec) -> Self {
+        Self::of(miner_count, storage, None, RepairConfig::default()).await
+    }
+
+    /// So many miners that rebuild nothing for themselves.
+    pub(crate) async fn idle_hands(miner_count: usize) -> Self {
+        Self::of(miner_count, storage(), None, REPAIRS_NOTHING).await
+    }
+
+    /// The same with these parameters, lots to fill, and so much repair.
+    pub(crate) async fn of(
+        miner_count: usize,
+        storage: StorageSpec,
+        lots_filled: Option<u32>,
+        repair: RepairConfig,
+    ) -> Self {
         let owner = signer("owner");
-        let accounts = (0..8).map(operator).chain([owner.clone()]).map(|signer| signer.address());
+        let accounts = (0..miner_count).map(operator).chain([owner.clone()]).map(|signer| signer.address());
         let chain = chain_with(storage, accounts.collect());
         let network = MemoryNetwork::new();
         let (mut disks, mut miners) = (Vec::new(), Vec::new());
-        let units: Vec<_> = (0..8).map(|_| MemoryUnits::default()).collect();
-        for index in 0..8 {
+        let received: Vec<Arc<AtomicU64>> = (0..miner_count).map(|_| Arc::default()).collect();
+        let units: Vec<_> = (0..miner_count).map(|_| MemoryUnits::default()).collect();
+        for index in 0..miner_count {
             disks.push(MemoryDisk::new(4 << 30));
             let idle = idle(lots_filled, &units[index]);
-            let mut miner = start_filling(chain.clone(), &network, &disks[index], index, idle).await;
+            let config = MinerConfig { repair, ..config(index) };
+            let wire = (&network, &received[index]);
+            let mut miner = start_with(chain.clone(), wire, &disks[index], config, index, idle).await;
             miner.registered().await.expect("it has funds");
             miners.push(miner);
         }
@@ -182,7 +260,21 @@ impl Net {
         let price = Network(&*chain).quote(size, 30).await.expect("answers");
         sender.call(TERRITORIES, price, &ITerritories::buyCall { size, daysCount: 30 }).await.expect("buys");
         let uploader = network.join(B256::repeat_byte(0xcc));
-        let mut net = Self { chain, network, disks, units, lots_filled, miners, owner: sender, uploader, territory: 1 };
+        let (territory, pace, owner) = (1, Duration::from_millis(20), sender);
+        let mut net = Self {
+            chain,
+            network,
+            disks,
+            units,
+            lots_filled,
+            repair,
+            received,
+            pace,
+            miners,
+            owner,
+            uploader,
+            territory,
+        };
         net.settle().await;
         net
     }
@@ -209,7 +301,9 @@ impl Net {
         self.disks[index] = survivor;
         self.units[index] = self.units[index].after_crash(seed);
         let idle = idle(self.lots_filled, &self.units[index]);
-        let again = start_filling(self.chain.clone(), &self.network, &self.disks[index], index, idle).await;
+        let config = MinerConfig { repair: self.repair, ..config(index) };
+        let wire = (&self.network, &self.received[index]);
+        let again = start_with(self.chain.clone(), wire, &self.disks[index], config, index, idle).await;
         std::mem::replace(&mut self.miners[index], again).stop().await;
         self.settle().await;
     }
@@ -313,6 +407,35 @@ impl Net {
         let expires = self.height().await + 100;
         let batch = self.batch(seats, volume, sequence, expires, &[segment]).await;
         self.commit(batch).await;
+    }
+
+    /// Lets nobody reach a miner, or lets them again.
+    pub(crate) fn hide(&self, index: usize, is_hidden: bool) {
+        let behaviour = if is_hidden { Behaviour::Gone } else { Behaviour::Honest };
+        self.network.set_behaviour(peer(index), behaviour);
+    }
+
+    /// Events of a kind that the volumes' module told of.
+    pub(crate) async fn told<E: SolEvent>(&self) -> Vec<E> {
+        let topics = [Some(vec![E::SIGNATURE_HASH]), None, None, None];
+        let logs = self.chain.logs(LogFilter { from: 1, to: None, address: VOLUMES, topics }).await.expect("answers");
+        logs.iter().map(|entry| E::decode_log(&entry.log).expect("decodes").data).collect()
+    }
+
+    /// Lets blocks come, two seconds apart, until `seen` sees something.
+    pub(crate) async fn until<T>(&mut self, what: &str, mut seen: impl AsyncFnMut(&Self) -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(seen) = seen(self).await {
+                return seen;
+            }
+            assert!(began.elapsed() < PATIENCE, "{what}: not in time");
+            let height = self.height().await;
+            // Miners make blocks by what they send; where none does, time goes on.
+            if tokio::time::timeout(self.pace, self.chain.wait_above(height)).await.is_err() {
+                self.chain.skip(Duration::from_secs(2));
+            }
+        }
     }
 
     /// The leaves of a volume as a member tells them.

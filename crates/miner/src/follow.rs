@@ -58,6 +58,8 @@ pub(crate) struct Follower {
     pub(crate) store: Store,
     pub(crate) state: Arc<Mutex<State>>,
     pub(crate) turn: Arc<RwLock<()>>,
+    /// Held while an acknowledgement is compared with the one that is noted.
+    pub(crate) helped: Arc<tokio::sync::Mutex<()>>,
     /// Volumes whose log has grown since it was last compared with the chain's.
     pub(crate) unchecked: BTreeSet<u32>,
     pub(crate) swept_at_height: u64,

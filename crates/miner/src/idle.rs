@@ -27,6 +27,7 @@ mod walks;
 
 pub use disk::{FileUnits, MemoryUnits, UnitFiles};
 pub use layout::{IdleLayout, LayoutError, UnitPlace};
+pub(crate) use plot::give_precedence;
 pub use plot::{PlotConfig, Plotting};
 pub use read::{ChunkOpening, SlotError, UnitWitness, Verify};
 pub use recovery::IdleRecovery;

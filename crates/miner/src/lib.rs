@@ -13,9 +13,13 @@
 
 mod actor;
 mod audit;
+mod disown;
 mod follow;
+mod help;
 pub mod idle;
 mod notes;
+mod pledges;
+mod rebuild;
 mod repair;
 mod resync;
 mod service;
@@ -30,4 +34,4 @@ mod views;
 mod fixture;
 
 pub use actor::{Miner, MinerError, MinerHandle};
-pub use setup::{Keys, MinerConfig};
+pub use setup::{Keys, MinerConfig, RepairConfig};

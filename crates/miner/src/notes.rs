@@ -7,6 +7,9 @@
 //! "l" volume (4) index (4)  → segment (32) ‖ territory ‖ offset ‖ fragment bytes ‖ length ‖ committed at ‖ term end (8 each)
 //! "m" volume (4) index (4)  → segment (32): the stripe is in the log and its fragment is not here
 //! "r" volume (4) index (4)  → nothing: the stripe was released, on a chain with audits
+//! "g" volume (4) index (4)  → root (32): over all fragments of the stripe as k verified ones make them
+//! "b" volume (4) index (4)  → seat (2) ‖ lot (4) ‖ bytes (8): that member rebuilt it for this miner's lot
+//! "k" volume (4) seat (4)   → lot (4) ‖ bytes (8) ‖ cashed (8) ‖ signature (96): what that newcomer has acknowledged
 //! "a" volume (4) index (4)  → nothing: rounds may or may not ask for the stripe, the chain knows
 //! ```
 //! All integers are big endian, so that notes of a volume lie in order. Tags `i` and `u` are those of idle space.
@@ -17,6 +20,7 @@ use std::ops::Range;
 use store::{Change, Store, StoreError};
 use types::{
     Profile, SegmentId, StripeLeaf,
+    bls::SIGNATURE_BYTES,
     merkle::{Frontier, LOG_DEPTH},
 };
 
@@ -120,9 +124,89 @@ pub(crate) fn put_doubtful(volume: u32, index: u32) -> Change {
     put(doubtful_key(volume, index), Vec::new())
 }
 
+pub(crate) fn remade_key(volume: u32, index: u32) -> Vec<u8> {
+    numbered(b'g', &[volume, index])
+}
+
+pub(crate) fn put_remade(volume: u32, index: u32, root: B256) -> Change {
+    put(remade_key(volume, index), root.to_vec())
+}
+
+pub(crate) fn helper_key(volume: u32, index: u32) -> Vec<u8> {
+    numbered(b'b', &[volume, index])
+}
+
+pub(crate) fn helper_keys(volume: u32) -> Range<Vec<u8>> {
+    numbered(b'b', &[volume, 0])..numbered(b'b', &[volume, u32::MAX])
+}
+
+pub(crate) fn put_helper(volume: u32, index: u32, seat: u16, lot: u32, bytes: u64) -> Change {
+    let value = [&seat.to_be_bytes()[..], &lot.to_be_bytes(), &bytes.to_be_bytes()].concat();
+    put(helper_key(volume, index), value)
+}
+
+pub(crate) fn remove_helper(volume: u32, index: u32) -> Change {
+    Change::Note { key: helper_key(volume, index), value: None }
+}
+
+/// Seat, lot and bytes of a note about who rebuilt a fragment.
+pub(crate) fn read_helper(value: &[u8]) -> Option<(u16, u32, u64)> {
+    let (seat, rest) = value.split_first_chunk::<2>()?;
+    let (lot, bytes) = rest.split_first_chunk::<4>()?;
+    let bytes = u64::from_be_bytes(bytes.try_into().ok()?);
+    Some((u16::from_be_bytes(*seat), u32::from_be_bytes(*lot), bytes))
+}
+
+/// The second number of a key.
+pub(crate) fn index_of(key: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(key.get(5..)?.try_into().ok()?))
+}
+
+/// What a newcomer has acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HelpNote {
+    pub(crate) lot: u32,
+    /// In all, and what of it the chain has paid.
+    pub(crate) bytes: u64,
+    pub(crate) cashed: u64,
+    pub(crate) signature: [u8; SIGNATURE_BYTES],
+}
+
+pub(crate) fn help_key(volume: u32, seat: u16) -> Vec<u8> {
+    numbered(b'k', &[volume, seat.into()])
+}
+
+pub(crate) fn help_keys() -> Range<Vec<u8>> {
+    vec![b'k']..vec![b'k' + 1]
+}
+
+/// Volume and seat of a key of a [`HelpNote`].
+pub(crate) fn help_place(key: &[u8]) -> Option<(u32, u16)> {
+    let volume = u32::from_be_bytes(key.get(1..5)?.try_into().ok()?);
+    Some((volume, index_of(key)?.try_into().ok()?))
+}
+
+pub(crate) fn put_help(volume: u32, seat: u16, help: &HelpNote) -> Change {
+    let HelpNote { lot, bytes, cashed, signature } = help;
+    let numbers = [lot.to_be_bytes().as_slice(), &bytes.to_be_bytes(), &cashed.to_be_bytes()].concat();
+    put(help_key(volume, seat), [&numbers, &signature[..]].concat())
+}
+
+pub(crate) fn remove_help(volume: u32, seat: u16) -> Change {
+    Change::Note { key: help_key(volume, seat), value: None }
+}
+
+pub(crate) fn read_help(value: &[u8]) -> Option<HelpNote> {
+    let (lot, rest) = value.split_first_chunk::<4>()?;
+    let (bytes, rest) = rest.split_first_chunk::<8>()?;
+    let (cashed, signature) = rest.split_first_chunk::<8>()?;
+    let (bytes, cashed) = (u64::from_be_bytes(*bytes), u64::from_be_bytes(*cashed));
+    Some(HelpNote { lot: u32::from_be_bytes(*lot), bytes, cashed, signature: signature.try_into().ok()? })
+}
+
 /// Forgets all about the stripe of this leaf.
 pub(crate) fn forget_stripe(leaf_key: Vec<u8>) -> impl Iterator<Item = Change> {
-    b"lmra".iter().map(move |tag| {
+    b"lmragb".iter().map(move |tag| {
         let mut key = leaf_key.clone();
         key[0] = *tag;
         Change::Note { key, value: None }
@@ -217,6 +301,11 @@ mod tests {
         assert_eq!(read_leaf(&value), Some(leaf()));
         let (key, value) = key_and_value(put_missing(1, 2, B256::repeat_byte(3)));
         assert_eq!(read_missing(&key, &value), Some((1, 2, B256::repeat_byte(3))));
+        let (key, value) = key_and_value(put_helper(1, 2, 3, 4, 5));
+        assert_eq!((index_of(&key), read_helper(&value)), (Some(2), Some((3, 4, 5))));
+        let help = HelpNote { lot: 1, bytes: 2, cashed: 3, signature: [4; SIGNATURE_BYTES] };
+        let (key, value) = key_and_value(put_help(7, 8, &help));
+        assert_eq!((help_place(&key), read_help(&value)), (Some((7, 8)), Some(help)));
         let (_, value) = key_and_value(put_height(9));
         assert_eq!(read_height(&value), Some(9));
     }
@@ -229,6 +318,9 @@ mod tests {
         assert_eq!(read_leaf(&[0; 79]), None);
         assert_eq!(read_missing(b"m", &[0; 32]), None);
         assert_eq!(read_height(&[0; 7]), None);
+        assert_eq!(read_helper(&[0; 13]), None);
+        assert_eq!(read_help(&[0; 115]), None);
+        assert_eq!((index_of(&[0; 8]), help_place(&[255; 9])), (None, None));
     }
 
     #[test]

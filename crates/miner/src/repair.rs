@@ -5,28 +5,35 @@
 //! another, did not sign, or lost its log. Whatever is missing is rebuilt from `k` verified fragments of other members, in
 //! the order of the log, so that the watermark of a newcomer rises steadily. The chain is told afterwards: `progress` for
 //! a column that is taken over, `heal` for a stripe that the seat had not signed. A seat that is handed over is taken over in
-//! the same way, but its holder answers for it until the column is here.
+//! the same way, but its holder answers for it until the column is here. A stripe that is no codeword holds nobody up: it is
+//! passed over, and the chain is shown so.
 
+mod cash;
+mod column;
+mod garbage;
 mod leaving;
-mod rebuild;
+mod shares;
 
-use crate::{follow::Follower, notes, service::keep_found, state::State};
+use crate::{
+    follow::Follower,
+    notes,
+    rebuild::{RebuildError, Rebuilder},
+    setup::RepairConfig,
+    state::State,
+};
 use alloy_primitives::U256;
 use client::{
     SendError, Sender,
-    chain::{ChainApi, ChainError, Network, OpenVolume},
+    chain::{ChainApi, ChainError, Network},
 };
-use erasure::Code;
-use futures::{StreamExt, stream};
 use leaving::{HANDING_OVER, is_successor};
 use parking_lot::Mutex;
-use rebuild::{RebuildError, copy, rebuild};
-use std::{collections::HashMap, sync::Arc};
+use shares::Helpers;
+use std::{collections::BTreeMap, sync::Arc};
 use store::{Change, FragmentKey, Store, StoreError};
-use tokio::sync::RwLock;
-use transport::Transport;
+use tokio::sync::{RwLock, Semaphore};
 use types::{
-    Profile, StripeLeaf, StripeLog,
+    Profile, ReceiptKey,
     abi::{AUDITS, IAudits, IVolumes, VOLUMES},
     layout::{
         audits::{RoundQuery, Stage},
@@ -36,15 +43,12 @@ use types::{
 
 /// States of a seat, as the chain numbers them.
 const LOST: u8 = 1;
-const REBUILDING: u8 = 2;
-const UNSETTLED: u8 = 5;
+pub(crate) const REBUILDING: u8 = 2;
+pub(crate) const UNSETTLED: u8 = 5;
 /// Why a seat is lost that may be taken back.
 const SILENT: u8 = 1;
 /// Chain time between two looks at the seats.
 const LOOK_MS: u64 = 4_000;
-/// Stripes that are rebuilt at the same time, and after which the chain is told.
-const STRIPES_AT_ONCE: usize = 4;
-const STRIPES_PER_REPORT: usize = 32;
 /// Leaves that are forgotten at once.
 const FORGET_MAX: usize = 256;
 
@@ -66,12 +70,19 @@ pub(crate) enum RepairError {
 /// Looks after the seats of one miner.
 pub(crate) struct Repairer {
     chain: Arc<dyn ChainApi>,
-    transport: Arc<dyn Transport>,
+    rebuilder: Rebuilder,
     store: Store,
     state: Arc<Mutex<State>>,
     turn: Arc<RwLock<()>>,
     sender: Sender,
-    codes: HashMap<Profile, Code>,
+    receipt_key: ReceiptKey,
+    config: RepairConfig,
+    /// As many as this miner rebuilds for itself at the same time.
+    slots: Semaphore,
+    helpers: Helpers,
+    helped: Arc<tokio::sync::Mutex<()>>,
+    /// Stripes that are no codewords, and when they are looked at again if the chain still has them then.
+    garbage: BTreeMap<FragmentKey, u64>,
     looked_at_ms: u64,
     /// The last round after which silent members were looked for.
     reported_round: u64,
@@ -87,19 +98,20 @@ struct Chair {
 
 impl Repairer {
     /// For the miner that `follower` follows the chain for.
-    pub(crate) fn new(follower: &Follower, sender: Sender) -> Self {
-        let code = |profile: Profile| {
-            let parity = profile.total() - profile.data();
-            Some((profile, Code::new(profile.data().into(), parity.into()).ok()?))
-        };
+    pub(crate) fn new(follower: &Follower, (sender, receipt_key): (Sender, ReceiptKey), config: RepairConfig) -> Self {
         Self {
             chain: follower.chain.clone(),
-            transport: follower.transport.clone(),
+            rebuilder: Rebuilder { transport: follower.transport.clone(), store: follower.store.clone() },
             store: follower.store.clone(),
             state: follower.state.clone(),
             turn: follower.turn.clone(),
             sender,
-            codes: [Profile::Devnet, Profile::Standard, Profile::Wide].into_iter().filter_map(code).collect(),
+            receipt_key,
+            config,
+            slots: Semaphore::new(config.stripes_at_once),
+            helpers: Helpers::default(),
+            helped: follower.helped.clone(),
+            garbage: BTreeMap::new(),
             looked_at_ms: 0,
             reported_round: 0,
         }
@@ -115,6 +127,7 @@ impl Repairer {
         let mut failed = self.report_silent().await;
         let chairs = self.chairs().await?;
         failed = self.hand_over(&chairs).await.and(failed);
+        failed = self.cash().await.and(failed);
         for chair in &chairs {
             // One volume that cannot be repaired now must not hold up the others.
             if let Err(error) = self.look_after(chair, now_ms).await {
@@ -158,145 +171,17 @@ impl Repairer {
             }
             // Somebody else is drawn.
             (LOST, _) => {}
-            _ => self.rebuild(chair).await?,
+            _ => {
+                self.add_up(chair).await?;
+                let rebuilt = self.rebuild(chair).await;
+                self.acknowledge(chair).await?;
+                rebuilt?;
+            }
         }
         let grace_ms = self.chain.spec().await?.storage.repair.grace_ms;
         if record.state == UNSETTLED && record.sinceMs.saturating_add(grace_ms) < now_ms {
             self.sender.call(VOLUMES, U256::ZERO, &IVolumes::settleCall { volume, seat }).await?;
         }
-        Ok(())
-    }
-
-    /// Rebuilds what is missing of a column, and tells the chain.
-    async fn rebuild(&mut self, chair: &Chair) -> Result<(), RepairError> {
-        let volume = chair.volume;
-        let mut missing: Vec<(u32, FragmentKey)> = {
-            let state = self.state.lock();
-            state.missing.iter().filter(|(key, _)| key.volume == volume).map(|(key, index)| (*index, *key)).collect()
-        };
-        missing.sort_unstable();
-        if missing.is_empty() {
-            return self.report(chair, None).await;
-        }
-        let began = tokio::time::Instant::now();
-        let members = Network(&*self.chain).volume_with_members(volume).await?;
-        let (total, mut done) = (missing.len(), 0);
-        for part in missing.chunks(STRIPES_PER_REPORT) {
-            let bits = self.missing_bits(chair, part).await?;
-            let rebuilt = stream::iter(part.iter().copied().zip(bits))
-                .map(|((index, key), is_unsigned)| self.rebuild_stripe(chair, &members, index, key, is_unsigned));
-            let results: Vec<_> = rebuilt.buffered(STRIPES_AT_ONCE).collect().await;
-            let unsigned: Vec<_> = results.iter().flatten().flatten().copied().collect();
-            let failed = results.into_iter().enumerate().find_map(|(at, result)| Some((at, result.err()?)));
-            self.heal(chair, &unsigned).await?;
-            done += failed.as_ref().map_or(part.len(), |(at, _)| *at);
-            self.report(chair, missing.get(done).map(|(index, _)| *index)).await?;
-            if let Some((_, error)) = failed {
-                return Err(error);
-            }
-            tracing::info!(volume, seat = chair.seat, stripes = done, of = total, took = ?began.elapsed(), "rebuilt");
-        }
-        Ok(())
-    }
-
-    /// Which of these stripes the seat had not signed: it owes nothing of them before it heals them.
-    async fn missing_bits(&self, chair: &Chair, stripes: &[(u32, FragmentKey)]) -> Result<Vec<bool>, ChainError> {
-        let call = |(index, _): &(u32, FragmentKey)| IVolumes::missingOfCall { volume: chair.volume, index: *index };
-        let calls: Vec<_> = stripes.iter().map(call).collect();
-        let bits = Network(&*self.chain).read_many(VOLUMES, &calls).await?;
-        let (byte, bit) = (usize::from(chair.seat / 8), chair.seat % 8);
-        Ok(bits.iter().map(|bits| bits.get(byte).is_some_and(|byte| byte >> bit & 1 == 1)).collect())
-    }
-
-    /// Rebuilds one fragment and keeps it; answers its index if it is to be healed.
-    async fn rebuild_stripe(
-        &self,
-        chair: &Chair,
-        members: &OpenVolume,
-        index: u32,
-        key: FragmentKey,
-        is_unsigned: bool,
-    ) -> Result<Option<u32>, RepairError> {
-        if is_unsigned && chair.record.state == HANDING_OVER {
-            // Its holder does not owe it. It is healed once the seat is ours.
-            return Ok(None);
-        }
-        if self.store.record(key).await?.is_none() {
-            let leaf = self.leaf(chair.volume, index).await?;
-            let code = self.codes.get(&chair.profile).ok_or(RepairError::Log(chair.volume))?.clone();
-            // Who hands a seat over has what is needed.
-            let copied = match chair.record.state {
-                HANDING_OVER => copy(&*self.transport, members, chair.seat, &leaf).await,
-                _ => None,
-            };
-            let fragment = match copied {
-                Some(fragment) => fragment,
-                None => rebuild(&*self.transport, code, members, chair.seat, &leaf).await?,
-            };
-            self.store.stage(fragment.of(key, leaf.territory)).await.map_err(RebuildError::from)?;
-        }
-        if is_unsigned {
-            // From now on only the chain knows in which rounds it is owed.
-            self.store.update(vec![notes::put_doubtful(chair.volume, index)]).await?;
-        }
-        keep_found(&self.store, &self.state, key, index).await?;
-        Ok(is_unsigned.then_some(index))
-    }
-
-    async fn leaf(&self, volume: u32, index: u32) -> Result<StripeLeaf, RepairError> {
-        let note = self.store.note(notes::leaf_key(volume, index)).await?;
-        note.as_deref().and_then(notes::read_leaf).ok_or(RepairError::Log(volume))
-    }
-
-    /// Tells the chain how much of a column that is taken over is here: all below the first stripe that is missing.
-    async fn report(&self, chair: &Chair, first_missing: Option<u32>) -> Result<(), RepairError> {
-        let Chair { volume, seat, ref record, .. } = *chair;
-        let target = match record.state {
-            REBUILDING => record.targetBytes,
-            // A successor needs also what was committed meanwhile.
-            HANDING_OVER => Network(&*self.chain).volume(volume).await?.columnBytes,
-            _ => return Ok(()),
-        };
-        let here = match first_missing {
-            Some(index) => self.leaf(volume, index).await?.offset,
-            None => self.column_bytes(volume).await?,
-        };
-        // A log that has not been read yet misses nothing.
-        let watermark = here.min(target);
-        if watermark > record.watermark || watermark == target {
-            let call = IVolumes::progressCall { volume, seat, watermark };
-            match self.sender.call(VOLUMES, U256::ZERO, &call).await {
-                Ok(_) => tracing::info!(volume, seat, watermark, of = target, "the column is here up to this byte"),
-                // Another report of ours was quicker, or the column has grown.
-                Err(error) if error.is_revert::<IVolumes::InvalidWatermark>() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Length of the column by the log that is here.
-    async fn column_bytes(&self, volume: u32) -> Result<u64, RepairError> {
-        let count = self.state.lock().volumes.get(&volume).map_or(0, |log| log.stripe_count());
-        let Some(last) = count.checked_sub(1) else { return Ok(0) };
-        let leaf = self.leaf(volume, last).await?;
-        Ok(leaf.offset + leaf.fragment_bytes)
-    }
-
-    /// Tells the chain that the seat owes stripes from now on that it had not signed.
-    async fn heal(&self, chair: &Chair, indices: &[u32]) -> Result<(), RepairError> {
-        if indices.is_empty() {
-            return Ok(());
-        }
-        let volume = chair.volume;
-        let count = self.state.lock().volumes.get(&volume).map_or(0, |log| log.stripe_count());
-        let notes = self.store.notes(notes::leaf_keys(volume, 0..count), count as usize).await?;
-        let leaves: Option<Vec<_>> = notes.iter().map(|(_, value)| notes::read_leaf(value)).collect();
-        let leaves = leaves.filter(|leaves| leaves.len() == count as usize).ok_or(RepairError::Log(volume))?;
-        let log = StripeLog::new(leaves);
-        let stripes = indices.iter().filter_map(|index| log.shown(*index)).collect();
-        self.sender.call(VOLUMES, U256::ZERO, &IVolumes::healCall { volume, seat: chair.seat, stripes }).await?;
-        tracing::info!(volume, seat = chair.seat, stripes = indices.len(), "healed");
         Ok(())
     }
 
@@ -381,3 +266,6 @@ impl Repairer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! Answer peers: take fragments in, sign for them, serve them, and say no in words.
 
 use crate::{
+    help::HelpDesk,
     notes,
+    rebuild::Rebuilder,
     staging::{Account, ReserveError},
     state::State,
     views::{Freshness, Lease, Views},
@@ -68,6 +70,12 @@ pub(crate) struct MinerService {
     /// Whoever signs shares it, whoever follows the chain has it alone: a fragment cannot be let go between the look
     /// that it is there and the note that it must stay.
     pub(crate) turn: Arc<RwLock<()>>,
+    pub(crate) rebuilder: Rebuilder,
+    /// Held while a stripe is looked at that another member says is no codeword.
+    pub(crate) finding_out: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) help: HelpDesk,
+    /// Held while an acknowledgement is compared with the one that is noted.
+    pub(crate) helped: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[async_trait]
@@ -88,6 +96,9 @@ impl Service for MinerService {
             Request::Fetch(fetch) => self.fetch(&fetch).await.map(Response::Fragment),
             Request::Status(query) => self.status(query).map(Response::Status),
             Request::Leaves(query) => self.leaves(query).await.map(Response::Leaves),
+            Request::Rebuild(rebuild) => self.rebuild(from, &rebuild).await.map(Response::Fragment),
+            Request::Acknowledge(help) => self.acknowledge(from, &help).await.map(|()| Response::Acknowledged),
+            Request::Disown(disown) => self.disown(from, &disown).await.map(Response::Signature),
         };
         answer.unwrap_or_else(Response::Refused)
     }

@@ -29,6 +29,23 @@ pub struct MinerConfig {
     pub lots: u32,
     /// Where peers reach this miner.
     pub endpoint: Endpoint,
+    /// How much of the machine goes into repair.
+    pub repair: RepairConfig,
+}
+
+/// How much of a machine goes into repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairConfig {
+    /// Stripes that this miner rebuilds for itself at the same time; with none, what is missing stays missing.
+    pub stripes_at_once: usize,
+    /// Stripes that it rebuilds for newcomers at the same time; with none, it helps nobody.
+    pub helps_at_once: usize,
+}
+
+impl Default for RepairConfig {
+    fn default() -> Self {
+        Self { stripes_at_once: 4, helps_at_once: 2 }
+    }
 }
 
 /// The keys of a miner, beside the transport's.

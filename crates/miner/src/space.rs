@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use types::{
     abi::{AUDITS, IAudits},
     layout::{
-        audits::{BeaconQuery, RollQuery, RoundQuery, Run, RunQuery, Stage},
+        audits::{BeaconQuery, LoadQuery, RollQuery, RoundQuery, Run, RunQuery, Stage},
         miners::{Lot, LotQuery},
         volumes::SeatsQuery,
     },
@@ -133,6 +133,7 @@ impl SpaceKeeper {
         self.take_in(&lots).await?;
         if is_over {
             self.let_go(&lots).await?;
+            self.forget_roots().await?;
         }
         self.read_columns(round.number, &lots).await?;
         self.tell_progress();
@@ -201,7 +202,13 @@ impl SpaceKeeper {
     /// Lets go of lots that were withdrawn, and fills again what is in no volume any more.
     async fn let_go(&mut self, lots: &[OwnLot]) -> Result<(), SpaceError> {
         let known: BTreeSet<u32> = self.space.lots().into_iter().collect();
+        let miner = self.state.lock().miner;
+        // Walks are owed over lots that are gone, too: what they are made from stays until all are shown.
+        let is_asked = Network(&*self.chain).query(LoadQuery { miner }).await?.pending > 0;
         for lot in lots.iter().filter(|lot| known.contains(&lot.id)) {
+            if lot.is_withdrawn && is_asked {
+                continue;
+            }
             if lot.is_withdrawn {
                 self.space.remove_lot(lot.id).await?;
                 self.named.remove(&lot.id);
@@ -209,6 +216,17 @@ impl SpaceKeeper {
             } else if lot.record.volume == 0 {
                 self.space.refill(lot.id).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Has roots named again that the chain took back, as walks were not shown in time.
+    async fn forget_roots(&mut self) -> Result<(), ChainError> {
+        let named: Vec<u32> = self.named.iter().copied().collect();
+        let calls: Vec<_> = named.iter().map(|lot| IAudits::idleRootCall { lot: *lot }).collect();
+        let told = Network(&*self.chain).read_many(AUDITS, &calls).await?;
+        for (lot, _) in named.into_iter().zip(told).filter(|(_, root)| root.is_zero()) {
+            self.named.remove(&lot);
         }
         Ok(())
     }
@@ -274,7 +292,7 @@ impl SpaceKeeper {
             let lots = first..first.saturating_add(roots.len() as u32);
             let call = IAudits::plotCall { firstLot: first, idleRoots: roots };
             self.sender.call(AUDITS, U256::ZERO, &call).await?;
-            tracing::info!(?lots, "plotted: their idle content counts from the next round on");
+            tracing::info!(?lots, "plotted: their idle content counts when it is checked");
             self.named.extend(lots);
         }
         Ok(())

@@ -7,7 +7,7 @@ use client::{
     ChainApi, ChallengeError, ChallengeState, Client, ClientConfig, Event, Progress, PutOptions, Source,
     chain::{LogFilter, MemoryChain, Network},
 };
-use miner::{Keys, Miner, MinerConfig, MinerHandle};
+use miner::{Keys, Miner, MinerConfig, MinerHandle, RepairConfig};
 use std::{
     sync::{
         Arc,
@@ -45,7 +45,8 @@ fn storage() -> StorageSpec {
 async fn start(chain: &Arc<MemoryChain>, network: &MemoryNetwork, disk: &MemoryDisk, index: usize) -> MinerHandle {
     let transport = network.join(peer(index));
     let (store, _) = Store::open(disk.clone(), StoreConfig { capacity_bytes: 1 << 30 }).expect("the disk works");
-    let config = MinerConfig { region: "DE".into(), network: 64_512, lots: 4, endpoint: transport.endpoint() };
+    let (endpoint, repair) = (transport.endpoint(), RepairConfig::default());
+    let config = MinerConfig { region: "DE".into(), network: 64_512, lots: 4, endpoint, repair };
     let keys = Keys { operator: operator(index), receipt: ReceiptKey::derive(&[index as u8 + 1; 32]) };
     let miner = Miner::start(config, chain.clone(), Arc::new(transport.clone()), store, keys).await.expect("starts");
     transport.serve(miner.service());
@@ -199,6 +200,23 @@ async fn a_miner_that_is_gone_for_good_is_replaced_and_its_column_rebuilt() {
         net.network.set_behaviour(peer(*miner as usize - 1), Behaviour::Gone);
     }
     assert_eq!(net.client.read("bucket", "key", None).await.expect("reads"), object);
+}
+
+/// Who owes nothing yet is asked for nothing by the rounds, and is missed all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_owed_nothing_and_is_gone_is_replaced() {
+    let audits = AuditSpec { light_divisor: 4, deep_divisor: 16, ..AuditSpec::devnet() };
+    let mut net = Net::with(10, StorageSpec { audits: Some(audits), ..storage() }).await;
+    let members = Network(&*net.chain).volume(1).await.expect("answers").miners;
+    let gone = members[0] as usize - 1;
+    net.network.set_behaviour(peer(gone), Behaviour::Gone);
+    net.miners.remove(gone).stop().await;
+    let newcomer = until(&net, "another miner has the seat", async || {
+        let seat = seats(&net, 1).await[0].clone();
+        (seat.miner != members[0] && matches!(seat.state, 0 | 5)).then_some(seat.miner)
+    })
+    .await;
+    assert!(!members.contains(&newcomer));
 }
 
 /// A volume that has stripes, and its members.

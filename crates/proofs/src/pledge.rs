@@ -18,7 +18,7 @@
 mod draw;
 mod walk;
 
-pub use draw::{Sample, sample, seed};
+pub use draw::{Sample, sample, seed, spot_lot};
 pub use walk::{ProveError, WalkError, Walks};
 
 /// The domains of pledges: `derive_key` contexts of BLAKE3.
@@ -27,4 +27,6 @@ pub mod domain {
     pub const SEED: &str = "cess pledge seed v1";
     /// One walk.
     pub const WALK: &str = "cess pledge walk v1";
+    /// Lot of a later check.
+    pub const SPOT: &str = "cess pledge spot v1";
 }

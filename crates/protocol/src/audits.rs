@@ -10,6 +10,8 @@
 mod challenges;
 mod clock;
 mod commitments;
+mod demands;
+mod docket;
 mod lane;
 mod losses;
 mod lots;
@@ -28,6 +30,7 @@ use crate::{
 use alloy_primitives::{Address, Bytes, U256};
 use proofs::round::Shape;
 use record::Storage;
+use std::sync::OnceLock;
 use types::{
     abi::{
         IAudits::{self, IAuditsCalls as Calls},
@@ -47,6 +50,8 @@ pub struct Audits {
     spec: StorageSpec,
     rules: Option<AuditSpec>,
     storage: Storage,
+    /// Made when the first walk is shown.
+    walks: OnceLock<demands::Judge>,
 }
 
 impl Module for Audits {
@@ -67,6 +72,7 @@ impl Module for Audits {
             Calls::open(call) => mutate(ledger, call, |ledger, call| self.open(ledger, call)),
             Calls::report(call) => mutate(ledger, call, |ledger, call| self.report(ledger, call.miner)),
             Calls::reportSilent(call) => mutate(ledger, call, |ledger, call| self.report_silent(ledger, call.lot)),
+            Calls::show(call) => mutate(ledger, call, |ledger, call| self.show(ledger, call)),
             Calls::claim(call) => mutate(ledger, call, |ledger, _| self.claim(ledger)),
             Calls::fund(call) => payable(ledger, call, |ledger, _| self.fund(ledger)),
             Calls::challenge(call) => payable(ledger, call, |ledger, call| self.challenge(ledger, call)),
@@ -78,15 +84,18 @@ impl Module for Audits {
             Calls::isOpened(call) => {
                 view(ledger, call, |ledger, call| Ok(self.storage.opened.contains(ledger, call.sample.into())?))
             }
-            Calls::idleRoot(call) => {
-                view(ledger, call, |ledger, call| Ok(self.storage.plots.at(ledger, &call.lot)?.root.get(ledger)?))
-            }
+            Calls::idleRoot(call) => view(ledger, call, |ledger, call| self.idle_root(ledger, call.lot)),
             Calls::lotBeacon(call) => view(ledger, call, |ledger, call| self.lot_beacon(ledger, call.lot)),
             Calls::lotOf(call) => view(ledger, call, |ledger, call| self.lot_of(ledger, call.miner, call.number)),
             Calls::duty(call) => view(ledger, call, |ledger, call| self.duty_of(ledger, call.lot)),
             Calls::owes(call) => view(ledger, call, |ledger, call| self.owes(ledger, call)),
             Calls::prices(call) => view(ledger, call, |ledger, _| self.prices(ledger)),
             Calls::challengeOf(call) => view(ledger, call, |ledger, call| self.challenge_of(ledger, call.id)),
+            Calls::demandOf(call) => view(ledger, call, |ledger, call| self.demand_of(ledger, call.id)),
+            Calls::demands(call) => view(ledger, call, |ledger, _| self.demands(ledger)),
+            Calls::demandCount(call) => view(ledger, call, |ledger, call| self.demand_count(ledger, call.miner)),
+            Calls::demandAt(call) => view(ledger, call, |ledger, call| self.demand_at(ledger, call)),
+            Calls::checkOf(call) => view(ledger, call, |ledger, call| self.check_of(ledger, call.lot)),
             Calls::reserve(call) => view(ledger, call, |ledger, _| Ok(self.storage.reserve.get(ledger)?)),
         }
     }
@@ -95,7 +104,12 @@ impl Module for Audits {
 impl Audits {
     /// The module under the parameters of a chain.
     pub fn new(spec: &StorageSpec) -> Self {
-        Self { spec: spec.clone(), rules: spec.audits.clone(), storage: Storage::at(U256::ZERO) }
+        Self {
+            spec: spec.clone(),
+            rules: spec.audits.clone(),
+            storage: Storage::at(U256::ZERO),
+            walks: OnceLock::new(),
+        }
     }
 
     fn rules(&self) -> Result<&AuditSpec> {

@@ -101,9 +101,10 @@ alloy_sol_types::sol! {
         function beginRound(uint64 epoch, uint64 view, bytes seed) external returns (uint64 target, uint64 round);
         /// Numbers new lots of a miner. For `Miners`.
         function enrol(uint32 miner, uint32 firstLot, uint32 lots) external;
-        /// Takes lots of a miner out, and says which round holds them still; zero if none does. For `Miners`.
-        function leave(uint32 miner, uint32 lots) external returns (uint64 held);
-        /// The last round that is over, with all its verdicts. For `Miners`.
+        /// Takes lots of a miner out, and says which round holds them still, and until the end of which one their collateral
+        /// stays, as walks are demanded; zero if none does. For `Miners`.
+        function leave(uint32 miner, uint32 lots) external returns (uint64 held, uint64 until);
+        /// The last round that is over, with all its verdicts and all demands that were due. For `Miners`.
         function closed() external view returns (uint64 round);
     }
 
@@ -118,6 +119,8 @@ alloy_sol_types::sol! {
             returns (address operator, uint32 lots, uint32 lotsFree, uint256 collateral);
         /// Takes collateral, as much as there is, and sends it to `to`.
         function slash(uint32 miner, uint256 amount, address to) external returns (uint256 taken);
+        /// Says that a miner answers no rounds, or answers again.
+        function setSilent(uint32 miner, bool silent) external;
     }
 
     /// What `Audits` asks of `Volumes`: what was owed at beacon A, and that a member is lost.

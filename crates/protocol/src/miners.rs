@@ -12,7 +12,10 @@ mod tree;
 use crate::{
     Checked, Ledger, Module, Result,
     call::{decode, decode_internal, mutate, payable, view},
-    internal::{ILotAudits::ILotAuditsCalls as Asked, IRounds},
+    internal::{
+        ILotAudits::{self, ILotAuditsCalls as Asked},
+        IRounds,
+    },
     layout,
     storage::{Layout, Mapping, Ring, Slot},
 };
@@ -86,6 +89,10 @@ impl Module for Miners {
                 Asked::whereabouts(call) => view(ledger, call, |ledger, call| self.whereabouts(ledger, &call)),
                 Asked::stake(call) => view(ledger, call, |ledger, call| self.stake(ledger, call.miner)),
                 Asked::slash(call) => mutate(ledger, call, |ledger, call| self.slash(ledger, call)),
+                Asked::setSilent(call) => mutate(ledger, call, |ledger, call| {
+                    self.set_silent(ledger, call.miner, call.silent)?;
+                    Ok(ILotAudits::setSilentReturn {})
+                }),
             };
         }
         match decode(ledger, input)? {
@@ -222,7 +229,7 @@ impl Miners {
         if young > 0 {
             self.storage.undated.push(ledger, Parcel { miner, lots })?;
         }
-        let weight = match draining || young > 0 {
+        let weight = match draining || tally.silent || young > 0 {
             true => tally.weight,
             false => self.storage.pool.offer(ledger, miner, &tally, free.minus(tally.young)?)?,
         };
@@ -239,11 +246,13 @@ impl Miners {
         if identity.retired {
             return Err(IMiners::MinerRetired { miner }.into());
         }
-        let tally = record.tally.get(ledger)?;
         self.storage.pool.require_thawed(ledger)?;
-        if self.leave_rounds(ledger, miner, tally.free)? != 0 {
+        let free = record.tally.get(ledger)?.free;
+        if self.leave_rounds(ledger, miner, free)?.until != 0 {
             return Err(IMiners::RoundPending {}.into());
         }
+        // Rounds that are booked now may have taken its weight.
+        let tally = record.tally.get(ledger)?;
         self.reweigh(ledger, miner, &record, tally.weight, 0)?;
         record.identity.set(ledger, Identity { retired: true, ..identity })?;
         let (lots, rebuilds) = (tally.lots.minus(tally.free)?, tally.rebuilds);

@@ -4,14 +4,15 @@ use crate::{
     Broken,
     chance::Chance,
     disk::SimDisk,
+    ledger::Ledger,
     link::{Lie, Link},
     weather::Weather,
     wire::Wire,
 };
 use alloy_primitives::{B256, Bytes, FixedBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
-use client::{Sender, chain::MemoryChain};
-use miner::{Keys, Miner, MinerConfig, MinerHandle};
+use client::{ChainApi, Sender};
+use miner::{Keys, Miner, MinerConfig, MinerHandle, RepairConfig};
 use std::sync::Arc;
 use store::{FragmentRecord, FragmentState, Store, StoreConfig};
 use transport::{MemoryNetwork, MemoryTransport};
@@ -59,7 +60,7 @@ pub struct Host {
 #[derive(Clone)]
 pub struct Site {
     pub(crate) seed: u64,
-    pub(crate) chain: Arc<MemoryChain>,
+    pub(crate) chain: Arc<dyn Ledger>,
     pub(crate) network: MemoryNetwork,
     pub(crate) weather: Weather,
 }
@@ -94,24 +95,29 @@ impl Host {
     pub async fn start(site: Site, index: usize, place: Place) -> Result<Self, Broken> {
         site.weather.place(peer(index), place.region);
         let chance = |what: &str| Chance::new(site.seed, &format!("{what} {index}"));
-        let link = Link::new(site.chain.clone(), site.weather.clone(), place.region, chance("link"));
+        let reader = site.chain.clone().reader(index)?;
+        let link = Link::new(reader.clone(), site.weather.clone(), place.region, chance("link"));
         let transport = site.network.join(peer(index));
         let wire = Wire::new(transport.clone(), site.weather.clone(), chance("wire"));
         let disk = SimDisk::new(DISK_BYTES);
         let store = open(&disk)?;
         let (link, wire) = (Arc::new(link), Arc::new(wire));
-        register(&site.chain, index, place, &transport).await?;
+        register(&reader, index, place, &transport).await?;
         let (number, is_dead, handle) = (0, false, None);
         let mut host = Self { number, place, is_dead, index, disk, store, link, wire, transport, handle };
         host.boot().await?;
         let handle = host.handle.as_mut().expect("it was just started");
-        host.number = handle.registered().await.map_err(|error| Broken::new("miners register", error.to_string()))?;
+        host.number = match handle.registered().await {
+            Ok(number) => number,
+            Err(_) => return Err(Broken::new("miners register", handle.ended().await.to_string())),
+        };
         Ok(host)
     }
 
     async fn boot(&mut self) -> Result<(), Broken> {
         let Place { code, lots, .. } = self.place;
-        let config = MinerConfig { region: code.into(), network: 0, lots, endpoint: self.transport.endpoint() };
+        let (endpoint, repair) = (self.transport.endpoint(), RepairConfig::default());
+        let config = MinerConfig { region: code.into(), network: 0, lots, endpoint, repair };
         let keys = Keys { operator: operator(self.index), receipt: receipt_key(self.index) };
         let store = self.store.clone();
         let started = Miner::start(config, self.link.clone(), self.wire.clone(), store, keys).await;
@@ -164,13 +170,13 @@ impl Host {
 
 /// Registers with a network, which the program cannot say yet.
 async fn register(
-    chain: &Arc<MemoryChain>,
+    chain: &Arc<dyn ChainApi>,
     index: usize,
     place: Place,
     transport: &MemoryTransport,
 ) -> Result<(), Broken> {
     let sender = Sender::new(chain.clone(), operator(index));
-    let chain_id = client::ChainApi::spec(&**chain).await.map_err(Broken::chain)?.chain_id;
+    let chain_id = chain.spec().await.map_err(Broken::chain)?.chain_id;
     let key = receipt_key(index);
     let call = IMiners::registerInCall {
         receiptKey: Bytes::copy_from_slice(&key.public().to_bytes()),

@@ -1,28 +1,33 @@
 //! Live through hours of a whole network in minutes, from one seed.
 //!
 //! The protocol's modules, the miners and the client are the real ones. The chain is one process that executes what is
-//! sent, block by block (no validators are simulated); disks and messages are in memory; the clock is tokio's, paused, so
-//! that time passes only when nobody has anything to do. One seed decides about latency, loss, deaths, lies and beacons.
+//! sent, block by block, or a committee of real validators ([`Chain`]); disks and messages are in memory; the clock is
+//! tokio's, paused, so that time passes only when nobody has anything to do. One seed decides about latency, loss,
+//! deaths, lies and beacons.
 //! `docs/spec/simulator.md` says what is checked, and what is not.
 //!
 //! # Example
 //! ```
-//! use sim::{Options, Scenario, run};
-//! let report = run(Options { seed: 1, scenario: Scenario::Malformed, hours: 0.1 }).expect("all holds");
+//! use sim::{Chain, Options, Scenario, run};
+//! let options = Options { seed: 1, scenario: Scenario::Malformed, hours: 0.1, chain: Chain::Memory };
+//! let report = run(options).expect("all holds");
 //! assert!(report.objects > 0);
 //! ```
 
 mod chance;
 mod disk;
 mod host;
+mod ledger;
 mod link;
 mod net;
 mod scenarios;
+mod validators;
 mod watch;
 mod weather;
 mod wire;
 
 pub use chance::Chance;
+pub use net::Chain;
 pub use scenarios::{SCENARIOS, Scenario, UnknownScenario};
 
 use alloy_primitives::B256;
@@ -38,6 +43,8 @@ pub struct Options {
     pub scenario: Scenario,
     /// Virtual time of the part that can be of any length.
     pub hours: f64,
+    /// Who makes the chain; the scenarios about validators always have them.
+    pub chain: Chain,
 }
 
 /// What must hold did not.

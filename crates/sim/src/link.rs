@@ -11,7 +11,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::{SolCall, SolError};
 use async_trait::async_trait;
 use client::chain::{
-    AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, MemoryChain, Proved, TransactionReceipt,
+    AccountState, CallRequest, ChainApi, ChainError, Head, LogEntry, LogFilter, Proved, TransactionReceipt,
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -37,7 +37,7 @@ pub enum Lie {
 
 /// A way to the chain.
 pub struct Link {
-    chain: Arc<MemoryChain>,
+    chain: Arc<dyn ChainApi>,
     weather: Weather,
     region: usize,
     chance: Mutex<Chance>,
@@ -50,7 +50,7 @@ fn unreachable(reason: &str) -> ChainError {
 
 impl Link {
     /// A way from a region to the chain.
-    pub fn new(chain: Arc<MemoryChain>, weather: Weather, region: usize, chance: Chance) -> Self {
+    pub fn new(chain: Arc<dyn ChainApi>, weather: Weather, region: usize, chance: Chance) -> Self {
         Self { chain, weather, region, chance: Mutex::new(chance), lie: Mutex::default() }
     }
 

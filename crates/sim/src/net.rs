@@ -4,12 +4,14 @@ use crate::{
     Broken,
     chance::Chance,
     host::{Host, Place, Site, operator},
+    ledger::Ledger,
     link::Link,
+    validators::{Clocks, Validators},
     watch::{Seats, Watch},
     weather::{HUB, Weather},
     wire::Wire,
 };
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use client::{
     ChainApi, Client, ClientConfig, Keys, PutOptions, Source,
     chain::{MemoryChain, Network},
@@ -51,12 +53,33 @@ struct Stored {
     volumes: BTreeSet<u32>,
 }
 
+/// Who makes the chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chain {
+    /// One process that executes what is sent: fast.
+    #[default]
+    Memory,
+    /// A committee of real validators.
+    Validators,
+}
+
+/// What a network begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Decides about everything that is left to chance.
+    pub seed: u64,
+    /// Who makes the chain.
+    pub chain: Chain,
+}
+
 /// A network.
 pub struct Net {
     /// All that a scenario leaves to chance.
     pub chance: Chance,
     /// The chain, without any weather.
-    pub chain: Arc<MemoryChain>,
+    pub chain: Arc<dyn Ledger>,
+    /// Who makes the chain, where that is simulated.
+    pub validators: Option<Arc<Validators>>,
     /// What lies between all ends.
     pub weather: Weather,
     /// The machines in order of their start.
@@ -111,14 +134,43 @@ pub fn places(count: usize, lots: u32) -> Vec<Place> {
 
 impl Net {
     /// A network with open volumes, a territory and a bucket.
-    pub async fn start(seed: u64, storage: StorageSpec, places: &[Place]) -> Result<Self, Broken> {
-        let owner = Keys::devnet(0);
-        let accounts = (0..OPERATORS_MAX).map(|index| operator(index).address()).chain([owner.address()]);
-        let chain = MemoryChain::funding(storage, accounts, BLOCK);
+    pub async fn start(setting: Setting, storage: StorageSpec, places: &[Place]) -> Result<Self, Broken> {
+        let Setting { seed, chain } = setting;
+        match chain {
+            Chain::Memory => Self::start_on_one_process(seed, storage, places).await,
+            Chain::Validators => Self::start_with_validators(seed, storage, places, Clocks::default()).await,
+        }
+    }
+
+    async fn start_on_one_process(seed: u64, storage: StorageSpec, places: &[Place]) -> Result<Self, Broken> {
+        let chain = MemoryChain::funding(storage, accounts(), BLOCK);
         let beacons = blake3::hash(&[&b"beacons"[..], &seed.to_be_bytes()].concat());
         let chain = Arc::new(chain.paced(B256::from(*beacons.as_bytes())));
-        let began = Instant::now();
-        let blocks = AbortOnDropHandle::new(tokio::spawn(make_blocks(chain.clone(), began)));
+        let blocks = AbortOnDropHandle::new(tokio::spawn(make_blocks(chain.clone(), Instant::now())));
+        Self::on(seed, chain, None, blocks, places).await
+    }
+
+    /// The same on a chain that validators make by these clocks.
+    pub async fn start_with_validators(
+        seed: u64,
+        storage: StorageSpec,
+        places: &[Place],
+        clocks: Clocks,
+    ) -> Result<Self, Broken> {
+        let chain = Validators::start(seed, storage, &accounts(), BLOCK, clocks)?;
+        let blocks = AbortOnDropHandle::new(tokio::spawn(chain.clone().keep_pace()));
+        chain.begun().await;
+        Self::on(seed, chain.clone(), Some(chain), blocks, places).await
+    }
+
+    async fn on(
+        seed: u64,
+        chain: Arc<dyn Ledger>,
+        validators: Option<Arc<Validators>>,
+        blocks: AbortOnDropHandle<()>,
+        places: &[Place],
+    ) -> Result<Self, Broken> {
+        let (owner, began) = (Keys::devnet(0), Instant::now());
         let (network, weather) = (MemoryNetwork::new(), Weather::default());
         let site = Site { seed, chain: chain.clone(), network: network.clone(), weather: weather.clone() };
         let starting: Vec<_> =
@@ -127,15 +179,17 @@ impl Net {
         for host in starting {
             hosts.push(host.await.map_err(|error| Broken::new("miners start", error.to_string()))??);
         }
-        let link = Link::new(chain.clone(), weather.clone(), HUB, Chance::new(seed, "client's link"));
+        let reader = chain.clone().reader(OPERATORS_MAX)?;
+        let link = Link::new(reader, weather.clone(), HUB, Chance::new(seed, "client's link"));
         let wire =
             Wire::new(network.join(B256::repeat_byte(0xcc)), weather.clone(), Chance::new(seed, "client's wire"));
         let (link, wire) = (Arc::new(link), Arc::new(wire));
         let client = Client::new(link, wire, owner, ClientConfig::default()).await.map_err(Broken::chain)?;
-        let watch = Watch::new(chain.clone());
+        let watch = Watch::new(chain.clone())?;
         let mut net = Self {
             chance: Chance::new(seed, "scenario"),
             chain,
+            validators,
             weather,
             hosts,
             client,
@@ -208,6 +262,7 @@ impl Net {
 
     async fn look(&mut self) -> Result<(), Broken> {
         self.watch.look().await?;
+        self.validators.iter().try_for_each(|validators| validators.check())?;
         let spec = self.chain.spec().await.map_err(Broken::chain)?;
         let bearable = usize::from(spec.storage.profile.total() - spec.storage.profile.data());
         for (id, gone) in self.gone() {
@@ -347,6 +402,11 @@ pub(crate) async fn insist<T, E: std::fmt::Display>(mut act: impl AsyncFnMut() -
         tokio::time::sleep(BLOCK * 2).await;
     }
     act().await.map_err(|error| Broken::new("a network is set up", error.to_string()))
+}
+
+/// Who has funds.
+fn accounts() -> Vec<Address> {
+    (0..OPERATORS_MAX).map(|index| operator(index).address()).chain([Keys::devnet(0).address()]).collect()
 }
 
 async fn make_blocks(chain: Arc<MemoryChain>, began: Instant) {

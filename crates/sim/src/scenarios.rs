@@ -4,10 +4,11 @@ mod cheats;
 mod faults;
 mod identities;
 mod malformed;
+mod validators;
 
 use crate::{
     Broken, Options, Report,
-    net::{Net, ROUND, places, storage},
+    net::{Net, ROUND, Setting, places, storage},
 };
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -34,10 +35,14 @@ pub enum Scenario {
     Identities,
     /// A writer stores fragments that are no codeword.
     Malformed,
+    /// Validators lose power, and come back.
+    Validators,
+    /// Nobody's clock is right.
+    Clocks,
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 13] = [
+pub const SCENARIOS: [Scenario; 15] = [
     Scenario::Churn,
     Scenario::Crashes,
     Scenario::Dark,
@@ -51,6 +56,8 @@ pub const SCENARIOS: [Scenario; 13] = [
     Scenario::Withhold,
     Scenario::Identities,
     Scenario::Malformed,
+    Scenario::Validators,
+    Scenario::Clocks,
 ];
 
 impl fmt::Display for Scenario {
@@ -66,6 +73,8 @@ impl fmt::Display for Scenario {
             Self::Withhold => "withhold",
             Self::Identities => "identities",
             Self::Malformed => "malformed",
+            Self::Validators => "validators",
+            Self::Clocks => "clocks",
         };
         f.write_str(name)
     }
@@ -92,20 +101,23 @@ impl FromStr for Scenario {
 }
 
 pub(crate) async fn run(options: Options) -> Result<Report, Broken> {
-    let Options { seed, scenario, hours } = options;
+    let Options { seed, scenario, hours, chain } = options;
+    let setting = Setting { seed, chain };
     let time = Duration::from_secs_f64(hours.max(0.0) * 3600.0);
     let mut notes = Vec::new();
     let net = match scenario {
-        Scenario::Churn => faults::churn(seed, time).await?,
-        Scenario::Crashes => faults::crashes(seed, time).await?,
-        Scenario::Dark => faults::dark(seed, time).await?,
-        Scenario::Storm => faults::storm(seed, time).await?,
-        Scenario::Drop(percent) => cheats::drop_data(seed, percent, &mut notes).await?,
-        Scenario::Late => cheats::late(seed, &mut notes).await?,
-        Scenario::Borrow => cheats::borrow(seed, time, &mut notes).await?,
-        Scenario::Withhold => cheats::withhold(seed, &mut notes).await?,
-        Scenario::Identities => identities::identities(seed, time, &mut notes).await?,
-        Scenario::Malformed => malformed::malformed(seed, time, &mut notes).await?,
+        Scenario::Churn => faults::churn(setting, time).await?,
+        Scenario::Crashes => faults::crashes(setting, time).await?,
+        Scenario::Dark => faults::dark(setting, time).await?,
+        Scenario::Storm => faults::storm(setting, time).await?,
+        Scenario::Drop(percent) => cheats::drop_data(setting, percent, &mut notes).await?,
+        Scenario::Late => cheats::late(setting, &mut notes).await?,
+        Scenario::Borrow => cheats::borrow(setting, time, &mut notes).await?,
+        Scenario::Withhold => cheats::withhold(setting, &mut notes).await?,
+        Scenario::Identities => identities::identities(setting, time, &mut notes).await?,
+        Scenario::Malformed => malformed::malformed(setting, time, &mut notes).await?,
+        Scenario::Validators => validators::crashes(seed, time, &mut notes).await?,
+        Scenario::Clocks => validators::clocks(seed, time, &mut notes).await?,
     };
     Ok(report(&net, notes))
 }
@@ -129,8 +141,8 @@ fn report(net: &Net, notes: Vec<String>) -> Report {
 }
 
 /// A network of so many miners with some objects.
-async fn filled(seed: u64, miners: usize, lots: u32, objects: usize) -> Result<Net, Broken> {
-    let mut net = Net::start(seed, storage(), &places(miners, lots)).await?;
+async fn filled(setting: Setting, miners: usize, lots: u32, objects: usize) -> Result<Net, Broken> {
+    let mut net = Net::start(setting, storage(), &places(miners, lots)).await?;
     for _ in 0..objects {
         put(&mut net).await?;
     }

@@ -1,9 +1,9 @@
 //! Watch the chain, and keep books of what it did to whom: what must hold is checked here, all along.
 
-use crate::Broken;
+use crate::{Broken, ledger::Ledger};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolEvent;
-use client::chain::{ChainApi, LogEntry, LogFilter, MemoryChain};
+use client::chain::{LogEntry, LogFilter};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -53,7 +53,7 @@ pub struct Seats {
 
 /// What the chain did so far.
 pub struct Watch {
-    chain: Arc<MemoryChain>,
+    chain: Arc<dyn Ledger>,
     supply: U256,
     height: u64,
     digest: blake3::Hasher,
@@ -77,9 +77,9 @@ fn read<E: SolEvent>(entry: &LogEntry) -> Option<E> {
 
 impl Watch {
     /// Watches from the first block on.
-    pub fn new(chain: Arc<MemoryChain>) -> Self {
-        Self {
-            supply: chain.supply(),
+    pub fn new(chain: Arc<dyn Ledger>) -> Result<Self, Broken> {
+        Ok(Self {
+            supply: chain.supply()?,
             chain,
             height: 0,
             digest: blake3::Hasher::new(),
@@ -89,7 +89,7 @@ impl Watch {
             voided: 0,
             suspects: BTreeSet::new(),
             absent: BTreeSet::new(),
-        }
+        })
     }
 
     /// What a miner got and lost.
@@ -109,7 +109,7 @@ impl Watch {
 
     /// Reads what happened since the last time, and checks that nothing did which must not.
     pub async fn look(&mut self) -> Result<(), Broken> {
-        let supply = self.chain.supply();
+        let supply = self.chain.supply()?;
         if supply != self.supply {
             return Err(Broken::new("tokens are conserved", format!("{} wei became {supply}", self.supply)));
         }

@@ -1,19 +1,29 @@
 //! Live through each scenario with a few seeds, and through one of them twice.
 
-use sim::{Options, Report, SCENARIOS, Scenario, run};
+use sim::{Chain, Options, Report, SCENARIOS, Scenario, run};
 
-/// Seeds of each scenario; `cargo xtask soak` takes more.
-const SEEDS: u64 = 3;
+/// Seeds of each scenario, and hours; `cargo xtask soak` takes more.
+fn extent(scenario: Scenario) -> (u64, f64) {
+    match scenario {
+        // Real validators sign and verify.
+        Scenario::Validators | Scenario::Clocks => (1, 0.2),
+        _ => (3, 0.5),
+    }
+}
 
-fn live(scenario: Scenario, seed: u64) -> Report {
-    let result = run(Options { seed, scenario, hours: 0.5 });
+fn live_for(scenario: Scenario, seed: u64, hours: f64) -> Report {
+    let result = run(Options { seed, scenario, hours, chain: Chain::Memory });
     result.unwrap_or_else(|broken| {
-        panic!("{broken}; again: cargo xtask sim --seed {seed} --scenario {scenario} --hours 0.5")
+        panic!("{broken}; again: cargo xtask sim --seed {seed} --scenario {scenario} --hours {hours}")
     })
 }
 
+fn live(scenario: Scenario, seed: u64) -> Report {
+    live_for(scenario, seed, extent(scenario).1)
+}
+
 fn live_all(scenario: Scenario) {
-    for seed in 1..=SEEDS {
+    for seed in 1..=extent(scenario).0 {
         let report = live(scenario, seed);
         assert!(report.reads as usize >= report.objects, "all objects are read in the end: {report:?}");
         assert!(report.opened > 0, "rounds were answered: {report:?}");
@@ -48,6 +58,8 @@ scenarios! {
     a_miner_withholds_after_beacon_b: Scenario::Withhold,
     an_operator_with_many_identities: Scenario::Identities,
     a_writer_stores_what_is_no_codeword: Scenario::Malformed,
+    validators_lose_power: Scenario::Validators,
+    clocks_differ: Scenario::Clocks,
 }
 
 #[test]
@@ -55,4 +67,12 @@ fn one_seed_gives_one_course_of_events() {
     let (first, second) = (live(Scenario::Churn, 7), live(Scenario::Churn, 7));
     assert_eq!(first, second);
     assert_ne!(first.digest, live(Scenario::Churn, 8).digest);
+}
+
+#[test]
+fn one_seed_gives_one_course_of_events_with_validators() {
+    let live = |seed| live_for(Scenario::Validators, seed, 0.05);
+    let first = live(3);
+    assert_eq!(first, live(3));
+    assert_ne!(first.digest, live(4).digest);
 }

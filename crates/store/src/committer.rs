@@ -13,6 +13,7 @@ use std::{
         Arc,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
+    thread::JoinHandle,
 };
 use tokio::sync::oneshot;
 
@@ -30,22 +31,40 @@ struct Request {
 
 /// The way to the one thread that changes the index.
 #[derive(Clone)]
-pub(crate) struct Committer(SyncSender<Request>);
+pub(crate) struct Committer(Arc<Running>);
+
+/// The thread, until nobody has anything for it any more.
+struct Running {
+    /// Always there until this is dropped.
+    sender: Option<SyncSender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    /// Waits until what was asked for is done: who opens the same disk next must find nobody else at the index.
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, those who asked have been told.
+            drop(thread.join());
+        }
+    }
+}
 
 impl Committer {
     /// Starts the thread; it ends with the last handle.
     pub(crate) fn start(files: Arc<dyn Files>, index: Arc<Index>, books: Arc<Mutex<Books>>) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let thread = Thread { files, index, books, failed: None };
-        std::thread::Builder::new().name("store-commit".into()).spawn(move || thread.run(&receiver))?;
-        Ok(Self(sender))
+        let thread = std::thread::Builder::new().name("store-commit".into()).spawn(move || thread.run(&receiver))?;
+        Ok(Self(Arc::new(Running { sender: Some(sender), thread: Some(thread) })))
     }
 
     /// Does all steps or none, and returns when they survive a crash.
     pub(crate) async fn commit(&self, steps: Vec<Step>, directory: Option<u64>) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
         let request = Request { steps, directory, done };
-        let sender = self.0.clone();
+        let Some(sender) = self.0.sender.clone() else { return Err(StoreError::Stopped) };
         // The queue is bounded, so that putting into it may block.
         let sent = match sender.try_send(request) {
             Ok(()) => true,

@@ -3,8 +3,8 @@
 use crate::{
     fragment::covering_groups,
     message::{
-        Fetch, FragmentReply, LeavesQuery, MinerStatus, Refusal, RefusalReason, Request, Response, Stage, StageHeader,
-        StatusQuery,
+        Acknowledge, Disown, Fetch, FragmentReply, LeavesQuery, MinerStatus, Rebuild, Refusal, RefusalReason, Request,
+        Response, Stage, StageHeader, StatusQuery,
         sample::{fragment, leaf, sign, stage, status},
     },
     transport::{FetchError, RequestError, Service, Transport, TransportError},
@@ -76,6 +76,7 @@ impl Service for Shelf {
 
     async fn handle(&self, from: B256, request: Request) -> Response {
         self.callers.lock().push(from);
+        let wanted = request.wanted();
         match request {
             _ if self.mischief == Mischief::WrongKind => Response::Signature([0; 96]),
             Request::Stage(stage) => {
@@ -88,6 +89,12 @@ impl Service for Shelf {
                 Response::Status(MinerStatus { miner: from_volume, ..status() })
             }
             Request::Leaves(query) => Response::Leaves((0..query.limit.into()).map(leaf).collect()),
+            Request::Disown(disown) => Response::Signature([disown.index as u8; 96]),
+            Request::Rebuild(_) => {
+                let wanted = wanted.expect("a fragment");
+                self.fetch(&wanted).map_or_else(Response::from, Response::Fragment)
+            }
+            Request::Acknowledge(_) => Response::Acknowledged,
         }
     }
 }
@@ -120,6 +127,13 @@ pub(crate) async fn answers_everything(transport: &dyn Transport, to: &Endpoint)
     assert_eq!(transport.status(to, StatusQuery { from_volume: 3 }, SOON).await.unwrap().miner, 3);
     let leaves = transport.leaves(to, LeavesQuery { volume: 1, from: 0, limit: 1024 }, SOON).await.unwrap();
     assert_eq!(leaves.len(), 1024);
+    let disown = Disown { volume: 1, index: 2, rebuilt: B256::ZERO };
+    assert_eq!(transport.disown(to, disown, SOON).await, Ok([2; 96]));
+    let segment = put(transport, to, 300_000).await.unwrap();
+    let rebuild = Rebuild { volume: 1, index: 2, segment, seat: 3 };
+    assert_eq!(transport.rebuild(to, rebuild, SOON).await.unwrap().bytes, fragment(300_000, 3).2.bytes());
+    let acknowledge = Acknowledge { volume: 1, seat: 2, bytes: 3, signature: [4; 96] };
+    assert_eq!(transport.acknowledge(to, acknowledge, SOON).await, Ok(()));
 }
 
 /// Refusals arrive typed, also before the body was taken.
@@ -136,6 +150,9 @@ pub(crate) async fn catches_flipped_bits(transport: &dyn Transport, to: &Endpoin
     let segment = put(transport, to, 300_000).await.unwrap();
     let caught = transport.fetch(to, third(segment, None), SOON).await;
     assert_eq!(caught, Err(FetchError::Lied(Lie::Group { index: 1 })));
+    let rebuild = Rebuild { volume: 1, index: 2, segment, seat: 3 };
+    let caught = transport.rebuild(to, rebuild, SOON).await;
+    assert_eq!(caught, Err(FetchError::Lied(Lie::Group { index: 1 })), "what was rebuilt is no better");
 }
 
 /// A shelf that sends more than was asked for is caught.

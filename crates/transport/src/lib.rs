@@ -25,8 +25,8 @@ pub use config::{BindError, PeerConfig};
 pub use fragment::{Fragment, GroupHashes};
 pub use memory::{MemoryNetwork, MemoryTransport};
 pub use message::{
-    Fetch, FragmentReply, LeavesQuery, MinerStatus, Refusal, RefusalReason, Request, Response, Sign, SignSegment,
-    Stage, StageHeader, StatusQuery, VolumeStatus,
+    Acknowledge, Disown, Fetch, FragmentReply, LeavesQuery, MinerStatus, Rebuild, Refusal, RefusalReason, Request,
+    Response, Sign, SignSegment, Stage, StageHeader, StatusQuery, VolumeStatus,
 };
 pub use peer::PeerTransport;
 pub use serve::Serving;

@@ -200,8 +200,8 @@ fn receive(message: Message, request: &Request) -> Result<Response, TransportErr
     if !answers(request, &response) {
         return Err(TransportError::UnexpectedResponse);
     }
-    if let (Request::Fetch(fetch), Response::Fragment(reply)) = (request, &response) {
-        reply.verify(fetch)?;
+    if let (Some(fetch), Response::Fragment(reply)) = (request.wanted(), &response) {
+        reply.verify(&fetch)?;
     }
     Ok(response)
 }
@@ -223,7 +223,7 @@ fn falsify(mut answer: Response) -> Response {
         Response::Signature(signature) => signature[95] ^= 1,
         Response::Leaves(leaves) => leaves.iter_mut().for_each(|leaf| leaf.territory ^= 1),
         Response::Status(status) => status.free_bytes = u64::MAX,
-        Response::Staged | Response::Refused(_) => {}
+        Response::Staged | Response::Acknowledged | Response::Refused(_) => {}
     }
     answer
 }

@@ -21,6 +21,23 @@ pub enum Request {
     Status(StatusQuery),
     /// Send leaves of a volume's log.
     Leaves(LeavesQuery),
+    /// Sign that a stripe's fragments are not those that were committed.
+    Disown(Disown),
+    /// Rebuild a fragment of the seat that this peer takes over, and send it.
+    Rebuild(Rebuild),
+    /// Take note of how much you helped.
+    Acknowledge(Acknowledge),
+}
+
+impl Request {
+    /// The fragment that an answer must be, where it is one.
+    pub fn wanted(&self) -> Option<Fetch> {
+        match self {
+            Self::Fetch(fetch) => Some(fetch.clone()),
+            Self::Rebuild(rebuild) => Some(Fetch { segment: rebuild.segment, index: rebuild.seat, range: None }),
+            _ => None,
+        }
+    }
 }
 
 /// What a peer answers.
@@ -36,6 +53,8 @@ pub enum Response {
     Status(MinerStatus),
     /// Leaves in the order of the log.
     Leaves(Vec<StripeLeaf>),
+    /// The acknowledgement is on disk.
+    Acknowledged,
     /// No, and why.
     Refused(Refusal),
 }
@@ -170,6 +189,43 @@ pub struct LeavesQuery {
     pub from: u32,
     /// Most leaves to answer, up to [`LEAVES_MAX`](crate::limits::LEAVES_MAX).
     pub limit: u32,
+}
+
+/// Asks a member to sign a [`Ghost`](types::repair::Ghost), which it does only for what it finds itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disown {
+    /// The volume.
+    pub volume: u32,
+    /// Which of its stripes.
+    pub index: u32,
+    /// Merkle root over the fragments that `k` verified ones rebuild to.
+    pub rebuilt: B256,
+}
+
+/// Asks a member for a fragment of the seat that the asking peer takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebuild {
+    /// The volume.
+    pub volume: u32,
+    /// Which of its stripes.
+    pub index: u32,
+    /// The segment of that stripe.
+    pub segment: SegmentId,
+    /// The seat that is taken over.
+    pub seat: u16,
+}
+
+/// Gives a member what it is paid for: a signature of a [`Help`](types::repair::Help).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledge {
+    /// The volume.
+    pub volume: u32,
+    /// The seat that is taken over.
+    pub seat: u16,
+    /// Bytes of its column that the member has rebuilt in all.
+    pub bytes: u64,
+    /// By the receipt key of the newcomer.
+    pub signature: [u8; types::bls::SIGNATURE_BYTES],
 }
 
 /// Why a request is refused.

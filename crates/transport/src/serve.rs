@@ -90,6 +90,7 @@ impl Server {
         }
         let lease = match &request {
             Request::Fetch(fetch) => Some(self.room(peer, self.fetch_bytes_max(fetch))?),
+            Request::Rebuild(_) => Some(self.room(peer, self.config.fragment_bytes_max())?),
             _ => None,
         };
         Ok((self.handle(peer, request).await, lease))

@@ -147,10 +147,10 @@ pub(crate) async fn read_response(receive: &mut impl Receive, request: &Request)
             Ok(response)
         }
         ResponseHead::Fragment(claim) => {
-            let Request::Fetch(fetch) = request else {
+            let Some(fetch) = request.wanted() else {
                 return Err(StreamError::Malformed("a fragment that nobody asked for"));
             };
-            read_fragment(receive, claim.check(fetch)?).await
+            read_fragment(receive, claim.check(&fetch)?).await
         }
     }
 }

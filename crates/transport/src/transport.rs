@@ -3,8 +3,8 @@
 use crate::{
     fragment::Fragment,
     message::{
-        Fetch, LeavesQuery, MinerStatus, Refusal, RefusalReason, Request, Response, Sign, Stage, StageHeader,
-        StatusQuery,
+        Acknowledge, Disown, Fetch, LeavesQuery, MinerStatus, Rebuild, Refusal, RefusalReason, Request, Response, Sign,
+        Stage, StageHeader, StatusQuery,
     },
     verify::{FetchedFragment, Lie},
 };
@@ -150,6 +150,46 @@ pub trait Transport: Send + Sync + 'static {
             other => Err(refusal_or_unexpected(other)),
         }
     }
+
+    /// Asks a member to sign that a stripe is no codeword. The signature is not verified here.
+    async fn disown(
+        &self,
+        to: &Endpoint,
+        disown: Disown,
+        deadline: Duration,
+    ) -> Result<[u8; types::bls::SIGNATURE_BYTES], RequestError> {
+        match self.request(to, Request::Disown(disown), deadline).await? {
+            Response::Signature(signature) => Ok(signature),
+            other => Err(refusal_or_unexpected(other)),
+        }
+    }
+
+    /// Has a member rebuild a fragment. What it sends is verified like what is fetched.
+    async fn rebuild(
+        &self,
+        to: &Endpoint,
+        rebuild: Rebuild,
+        deadline: Duration,
+    ) -> Result<FetchedFragment, FetchError> {
+        match self.request(to, Request::Rebuild(rebuild), deadline).await? {
+            Response::Fragment(reply) => Ok(FetchedFragment::cut(reply, None)?),
+            Response::Refused(refusal) => Err(refusal.into()),
+            _ => Err(FetchError::Transport(TransportError::UnexpectedResponse)),
+        }
+    }
+
+    /// Gives a member its acknowledgement; done when it is on the member's disk.
+    async fn acknowledge(
+        &self,
+        to: &Endpoint,
+        acknowledge: Acknowledge,
+        deadline: Duration,
+    ) -> Result<(), RequestError> {
+        match self.request(to, Request::Acknowledge(acknowledge), deadline).await? {
+            Response::Acknowledged => Ok(()),
+            other => Err(refusal_or_unexpected(other)),
+        }
+    }
 }
 
 fn refusal_or_unexpected(response: Response) -> RequestError {
@@ -182,6 +222,9 @@ pub(crate) fn answers(request: &Request, response: &Response) -> bool {
             | (Request::Fetch(_), Response::Fragment(_))
             | (Request::Status(_), Response::Status(_))
             | (Request::Leaves(_), Response::Leaves(_))
+            | (Request::Disown(_), Response::Signature(_))
+            | (Request::Rebuild(_), Response::Fragment(_))
+            | (Request::Acknowledge(_), Response::Acknowledged)
     )
 }
 

@@ -1,8 +1,8 @@
 //! Tell which transactions travel in the audit lane.
 //!
 //! # Design
-//! Commitments to audit rounds, openings of samples and answers to directed challenges pay no fees: honest miners would
-//! pay for being audited. Whether a transaction belongs into the lane is plain from its bytes; a block may only take it
+//! Commitments to audit rounds, openings of samples, answers to directed challenges and walks that check a pledge pay no
+//! fees: honest miners would pay for being audited. Whether a transaction belongs into the lane is plain from its bytes; a block may only take it
 //! if it succeeds, and each of these calls succeeds once.
 
 use crate::{
@@ -18,9 +18,16 @@ pub const LANE_GAS_MAX: u64 = 1 << 20;
 /// Longest calldata in the lane: the longest opening, and what is around it.
 pub const LANE_INPUT_BYTES_MAX: usize = 4096 + 4 + 4 * 32;
 
+/// Longest walk in the lane. Its calldata alone costs forty gas a byte (EIP-7623), less than [`LANE_GAS_MAX`] in all.
+pub const WALK_BYTES_MAX: usize = 24 << 10;
+/// Longest calldata of a call that shows a walk.
+pub const LANE_WALK_INPUT_BYTES_MAX: usize = WALK_BYTES_MAX + 4 + 4 * 32;
+
 /// What a transaction does in the audit lane; the greater goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LaneCall {
+    /// Shows a walk; there are rounds for it.
+    Show,
     /// Opens a sample.
     Open,
     /// Answers a directed challenge.
@@ -32,14 +39,15 @@ pub enum LaneCall {
 impl LaneCall {
     /// What a call with this calldata does in the audit lane; nothing if it has no business there.
     pub fn of(to: Option<Address>, input: &[u8]) -> Option<Self> {
-        let selector =
-            input.first_chunk::<4>().filter(|_| to == Some(AUDITS) && input.len() <= LANE_INPUT_BYTES_MAX)?;
-        match *selector {
-            IAudits::commitCall::SELECTOR => Some(Self::Commit),
-            IAudits::openCall::SELECTOR => Some(Self::Open),
-            IAudits::answerCall::SELECTOR => Some(Self::Answer),
-            _ => None,
-        }
+        let selector = input.first_chunk::<4>().filter(|_| to == Some(AUDITS))?;
+        let (call, longest) = match *selector {
+            IAudits::commitCall::SELECTOR => (Self::Commit, LANE_INPUT_BYTES_MAX),
+            IAudits::openCall::SELECTOR => (Self::Open, LANE_INPUT_BYTES_MAX),
+            IAudits::answerCall::SELECTOR => (Self::Answer, LANE_INPUT_BYTES_MAX),
+            IAudits::showCall::SELECTOR => (Self::Show, LANE_WALK_INPUT_BYTES_MAX),
+            _ => return None,
+        };
+        (input.len() <= longest).then_some(call)
     }
 }
 
@@ -71,11 +79,13 @@ mod tests {
         let commit = IAudits::commitCall { round: 1, root: B256::ZERO, lost: vec![3; 8] }.abi_encode();
         let open = IAudits::openCall { round: 1, sample: 2, opening: vec![0; 4_096].into() }.abi_encode();
         let answer = IAudits::answerCall { challenge: 1, content: vec![0; 4_096].into() }.abi_encode();
+        let walk = |bytes| IAudits::showCall { demand: 1, walk: 2, content: vec![0; bytes].into() }.abi_encode();
         let lane = |input: &[u8]| LaneCall::of(Some(AUDITS), input);
         assert_eq!(
-            [lane(&commit), lane(&answer), lane(&open)].map(Option::unwrap),
-            [LaneCall::Commit, LaneCall::Answer, LaneCall::Open]
+            [lane(&commit), lane(&answer), lane(&open), lane(&walk(WALK_BYTES_MAX))].map(Option::unwrap),
+            [LaneCall::Commit, LaneCall::Answer, LaneCall::Open, LaneCall::Show]
         );
+        assert_eq!(lane(&walk(WALK_BYTES_MAX + 1)), None);
         assert!(LaneCall::of(Some(Address::ZERO), &commit).is_none() && LaneCall::of(None, &commit).is_none());
         assert_eq!(lane(&IAudits::claimCall {}.abi_encode()), None);
         assert_eq!(lane(&[commit, vec![0; 4_500]].concat()), None);

@@ -4,8 +4,8 @@
 //! ```text
 //! help  = BLAKE3-derive("cess help v1",  chain id (8) ‖ volume (4) ‖ seat (2) ‖ lot (4) ‖ helper seat (2) ‖
 //!         helper miner (4) ‖ bytes (8))
-//! ghost = BLAKE3-derive("cess ghost v1", chain id (8) ‖ volume (4) ‖ index (4) ‖ segment id (32) ‖ seat (2) ‖
-//!         rebuilt root (32))                                                       all integers big endian
+//! ghost = BLAKE3-derive("cess ghost v1", chain id (8) ‖ volume (4) ‖ index (4) ‖ segment id (32) ‖
+//!         rebuilt fragments root (32))                                             all integers big endian
 //! ```
 
 use crate::{
@@ -52,7 +52,10 @@ impl Help {
     }
 }
 
-/// What members saw who rebuilt a fragment from verified ones: its root is not the one that was committed.
+/// What members saw who rebuilt all fragments of a stripe from verified ones: they are not those that were committed.
+///
+/// The root over all of them is signed, and not that of one fragment: the committed root of a fragment that nobody has is
+/// known to nobody but the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ghost {
     /// Chain that judges.
@@ -63,9 +66,7 @@ pub struct Ghost {
     pub index: u32,
     /// Its segment.
     pub segment: SegmentId,
-    /// Which fragment.
-    pub seat: u16,
-    /// BLAKE3 of what `k` verified fragments rebuild to.
+    /// Merkle root over the fragment roots that `k` verified fragments rebuild to.
     pub rebuilt: B256,
 }
 
@@ -79,7 +80,6 @@ impl Ghost {
                 &self.volume.to_be_bytes(),
                 &self.index.to_be_bytes(),
                 self.segment.as_slice(),
-                &self.seat.to_be_bytes(),
                 self.rebuilt.as_slice(),
             ],
         )

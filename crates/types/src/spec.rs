@@ -1,6 +1,6 @@
 //! Describe a chain: everything that two nodes must have in common before they meet.
 
-use crate::segment::Profile;
+use crate::{lane::WALK_BYTES_MAX, segment::Profile};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 
@@ -173,8 +173,38 @@ pub struct AuditSpec {
     pub vest_ms: u64,
     /// Wei for a directed challenge.
     pub challenge_fee: U256,
-    /// A block with so many bytes of commitments and openings moves the deadline by its time.
+    /// A block with so many bytes of commitments, openings and walks moves the deadline by its time.
     pub lane_bytes: u64,
+    /// How pledges are checked; a chain without believes idle roots. Not written then, as specifications from before walks
+    /// keep their chains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pledges: Option<PledgeSpec>,
+}
+
+/// How it is checked that pledged lots hold real idle units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PledgeSpec {
+    /// Walks that are shown before idle content counts, for each batch of lots whose roots were named together.
+    pub walks: u8,
+    /// Rounds in which they may be shown, after the one whose beacon draws them.
+    pub window_rounds: u16,
+    /// Each round asks later for one walk per so many lots of the network, and for one at least.
+    pub lots_per_spot: u32,
+}
+
+/// Most walks of a demand.
+const WALKS_MAX: u8 = 32;
+/// Most rounds in which a demand is met.
+const WINDOW_ROUNDS_MAX: u16 = 10_000;
+
+impl PledgeSpec {
+    fn fits(&self, storage: &StorageSpec) -> bool {
+        (1..=WALKS_MAX).contains(&self.walks)
+            && (1..=WINDOW_ROUNDS_MAX).contains(&self.window_rounds)
+            && self.lots_per_spot > 0
+            && storage.walk_bytes_max() <= WALK_BYTES_MAX as u64
+    }
 }
 
 impl AuditSpec {
@@ -194,6 +224,7 @@ impl AuditSpec {
             && self.round_ms.saturating_mul(2) <= storage.repair.grace_ms
             && self.vest_ms > 0
             && self.burn_percent <= 100
+            && self.pledges.is_none_or(|pledges| pledges.fits(storage))
     }
 
     /// Parameters of a network on one machine.
@@ -222,6 +253,7 @@ impl AuditSpec {
             vest_ms: 600_000,
             challenge_fee: U256::from(1_000_000_000_000u64),
             lane_bytes: 1 << 20,
+            pledges: Some(PledgeSpec { walks: 4, window_rounds: 8, lots_per_spot: 64 }),
         }
     }
 
@@ -246,6 +278,8 @@ impl AuditSpec {
             vest_ms: 7 * 24 * 3_600_000,
             challenge_fee: U256::from(100_000_000_000_000u64),
             lane_bytes: 1 << 20,
+            // A tenth of a walk per 128 lots and day, and a day to show it.
+            pledges: Some(PledgeSpec { walks: 16, window_rounds: 24, lots_per_spot: 30_720 }),
         }
     }
 }
@@ -280,6 +314,13 @@ impl StorageSpec {
     /// Idle units of a lot.
     pub fn lot_units(&self) -> u32 {
         self.lot_slots.checked_div(self.unit_slots).unwrap_or_default()
+    }
+
+    /// Longest walk that checks a pledge: labels beside it, a chunk, and paths to the unit's and the lot's root.
+    pub fn walk_bytes_max(&self) -> u64 {
+        let log2 = |count: u64| u64::from(count.max(1).next_power_of_two().trailing_zeros());
+        let path = log2(self.unit_bytes().div_ceil(1_024).min(1 << 32)).saturating_add(log2(self.lot_units().into()));
+        u64::from(self.unit_layers.saturating_sub(1)).saturating_mul(480).saturating_add(1_024 + 32 * path)
     }
 
     /// Whether idle units of this size fill lots, and can be opened slot by slot: a slot has to be a subtree of BLAKE3's.

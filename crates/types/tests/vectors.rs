@@ -48,7 +48,7 @@ fn header() -> Header {
 
 fn repairs() -> Value {
     let help = Help { chain_id: 1, volume: 2, seat: 3, lot: 4, helper_seat: 5, helper: 6, bytes: 7 };
-    let ghost = Ghost { chain_id: 1, volume: 2, index: 3, segment: byte(4), seat: 5, rebuilt: byte(6) };
+    let ghost = Ghost { chain_id: 1, volume: 2, index: 3, segment: byte(4), rebuilt: byte(6) };
     json!({ "help_message": help.message(), "ghost_message": ghost.message() })
 }
 

@@ -16,6 +16,8 @@ const BYTES: u64 = 2 << 30;
 const LOST: [&str; 3] = ["miner-1", "miner-6", "miner-10"];
 /// When they die, after put and get began.
 const AFTER: Duration = Duration::from_secs(2);
+/// Reads before anybody dies.
+const READS: usize = 5;
 /// Until all is whole again.
 const PATIENCE: Duration = Duration::from_secs(1_200);
 
@@ -34,6 +36,7 @@ fn lose(devnet: &Devnet, options: &Options) -> Result<(), String> {
     devnet.run(&["territory", "buy", "--size", &format!("{}B", size * 3), "--days", "2"])?;
     devnet.run(&["bucket", "create", "losses"])?;
     devnet.run(&["put", path(&source)?, "cess://losses/before"])?;
+    let undisturbed = (0..READS).map(|_| read(devnet, options)).collect::<Result<Vec<_>, _>>()?;
 
     let started = Instant::now();
     let begin = |line: &[&str]| {
@@ -55,13 +58,26 @@ fn lose(devnet: &Devnet, options: &Options) -> Result<(), String> {
         report(what, size, started);
     }
     compare(&copy, size, 1)?;
-    heal(devnet, died)?;
+    heal(devnet, options, died, undisturbed)?;
     devnet.run(&["get", "cess://losses/during", path(&copy)?])?;
     compare(&copy, size, 1)
 }
 
-/// Waits until no seat of a volume with stripes is a dead miner's, and every one has its column.
-fn heal(devnet: &Devnet, died: Instant) -> Result<(), String> {
+/// Time to read what was there before.
+fn read(devnet: &Devnet, options: &Options) -> Result<Duration, String> {
+    let started = Instant::now();
+    devnet.run(&["get", "cess://losses/before", path(&options.dir.join("read"))?])?;
+    Ok(started.elapsed())
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times.get(times.len() / 2).map_or(f64::NAN, Duration::as_secs_f64)
+}
+
+/// Waits until no seat of a volume with stripes is a dead miner's, and every one has its column; reads on meanwhile.
+fn heal(devnet: &Devnet, options: &Options, died: Instant, undisturbed: Vec<Duration>) -> Result<(), String> {
+    let (mut degraded, mut repairing) = (Vec::new(), Vec::new());
     loop {
         let volumes = volumes(devnet)?;
         let written: Vec<&Value> = volumes.iter().filter(|volume| volume["stripes"].as_u64() > Some(0)).collect();
@@ -69,13 +85,27 @@ fn heal(devnet: &Devnet, died: Instant) -> Result<(), String> {
         let after = died.elapsed();
         if whole == written.len() {
             eprintln!("    {whole} volumes whole after {:.0} s", after.as_secs_f64());
+            let (before, without, during) = (median(undisturbed), median(degraded), median(repairing));
+            eprintln!(
+                "    a read took {before:.2} s before, {without:.2} s without the dead, {during:.2} s during repair: \
+                 {:.0} % and {:.0} % of the speed",
+                before / without * 100.0,
+                before / during * 100.0
+            );
             return Ok(());
         }
         if after > PATIENCE {
             return Err(format!("{whole} of {} volumes are whole after {} s", written.len(), after.as_secs()));
         }
-        thread::sleep(Duration::from_secs(2));
+        let is_repairing = written.iter().any(|volume| is_rebuilding(volume));
+        let time = read(devnet, options)?;
+        if is_repairing { &mut repairing } else { &mut degraded }.push(time);
     }
+}
+
+fn is_rebuilding(volume: &Value) -> bool {
+    let members = volume["members"].as_array();
+    members.into_iter().flatten().any(|member| member["repair"]["state"] == "rebuilding")
 }
 
 fn volumes(devnet: &Devnet) -> Result<Vec<Value>, String> {

@@ -189,6 +189,8 @@ fn write_miner(folder: &Folder, size: Size<'_>, first: u16, index: u16, nodes: &
         lots: LOTS,
         plot_threads: Some(1),
         plot_lots: Some(u32::from(index < PLOTTING_MINERS)),
+        rebuild_stripes: None,
+        help_stripes: None,
         log: config::log_level(),
         operator: Operator::KeyFile(PathBuf::from("operator.key")),
     };

@@ -4,9 +4,11 @@ use crate::config;
 use alloy_signer_local::PrivateKeySigner;
 use anyhow::{Context, Result};
 use client::keys::load_keystore;
+use miner::RepairConfig;
 use serde::{Deserialize, Serialize};
 use std::{
     net::SocketAddr,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 use types::spec::StorageSpec;
@@ -47,6 +49,12 @@ pub struct MinerFile {
     /// Lots to fill with idle content at most; all that are pledged if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plot_lots: Option<u32>,
+    /// Stripes that it rebuilds for itself at the same time; 4 if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild_stripes: Option<NonZeroUsize>,
+    /// Stripes that it rebuilds for newcomers at the same time, for pay; 2 if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help_stripes: Option<usize>,
     /// What is logged: error, warn, info, debug, trace, also by crate.
     #[serde(default = "config::log_level")]
     pub log: String,
@@ -86,6 +94,15 @@ impl MinerFile {
     /// Bytes that are left free for what is staged: a quarter of the lots.
     pub fn staging_bytes(&self, storage: &StorageSpec) -> u64 {
         self.lots_bytes(storage) / 4
+    }
+
+    /// How much of the machine goes into repair.
+    pub fn repair(&self) -> RepairConfig {
+        let default = RepairConfig::default();
+        RepairConfig {
+            stripes_at_once: self.rebuild_stripes.map_or(default.stripes_at_once, NonZeroUsize::get),
+            helps_at_once: self.help_stripes.unwrap_or(default.helps_at_once),
+        }
     }
 
     fn lots_bytes(&self, storage: &StorageSpec) -> u64 {

@@ -34,6 +34,8 @@ struct StatusView {
     network: u32,
     retired: bool,
     draining: bool,
+    /// Missed so many rounds in a row that none of its lots is drawn.
+    silent: bool,
     collateral_wei: U256,
     lots: LotsView,
     /// What the miner says of itself; absent if it does not answer.
@@ -81,6 +83,16 @@ struct RoundsView {
     fines_wei: U256,
     /// Rounds to be answered with additional samples.
     watched_rounds: u8,
+    walks: WalksView,
+}
+
+/// Demands of walks over its idle units.
+#[derive(Serialize)]
+struct WalksView {
+    /// To be met.
+    open: u32,
+    met: u64,
+    failed: u64,
 }
 
 #[derive(Serialize)]
@@ -136,7 +148,8 @@ async fn status(arguments: MinerStatusArgs, session: &Session) -> Result<()> {
             claimable_wei: standing.claimable,
             vesting_wei: standing.vesting,
         });
-        rounds = Some(rounds_view(&round, standing, history));
+        let demands = network.read(AUDITS, &IAudits::demandCountCall { miner: id }).await?;
+        rounds = Some(rounds_view(&round, standing, history, demands.open));
         if standing.lots <= LOTS_MAX {
             repairs = seats(session, id, standing.lots, stamp.timestamp_ms).await?;
             broken = Some(repairs.iter().filter(|repair| matches!(repair.state.state, "lost" | "rebuilding")).count());
@@ -151,6 +164,7 @@ async fn status(arguments: MinerStatusArgs, session: &Session) -> Result<()> {
         network: placed.network,
         retired: record.retired,
         draining: placed.draining,
+        silent: placed.silent,
         collateral_wei: record.collateral,
         lots: LotsView {
             all: record.lots,
@@ -189,8 +203,9 @@ async fn find(arguments: &MinerStatusArgs, session: &Session) -> Result<u32> {
     Ok(id)
 }
 
-fn rounds_view(round: &IAudits::Round, standing: &IAudits::Standing, history: AuditHistory) -> RoundsView {
+fn rounds_view(round: &IAudits::Round, standing: &IAudits::Standing, history: AuditHistory, open: u32) -> RoundsView {
     let fines_wei = history.fines();
+    let walks = WalksView { open, met: history.demands_met, failed: history.demands_failed };
     let faults = history.faults.iter().map(|fault| FaultView {
         round: fault.round,
         sample: fault.sample,
@@ -210,6 +225,7 @@ fn rounds_view(round: &IAudits::Round, standing: &IAudits::Standing, history: Au
         faults: faults.collect(),
         fines_wei,
         watched_rounds: standing.watchedRounds,
+        walks,
     }
 }
 
@@ -269,8 +285,18 @@ fn advice(view: &StatusView, height: u64) -> Vec<String> {
             ));
         }
     }
+    if let Some(rounds) = view.rounds.as_ref().filter(|rounds| rounds.walks.failed > 0) {
+        let failed = rounds.walks.failed;
+        advice.push(format!(
+            "{failed} demands of walks over its idle units were not met: keep it running and reaching the chain, and look \
+             for `cannot be shown` in its log; it names the roots again by itself"
+        ));
+    }
     if view.collateral_wei.is_zero() && view.lots.all > 0 {
         advice.push("its collateral is used up: the next fault costs a seat".into());
+    }
+    if view.silent {
+        advice.push("it is silent: none of its free lots is drawn until it has answered a round".into());
     }
     if view.draining {
         advice.push("it drains: it takes no new seats until its operator calls `setDraining(false)`".into());
@@ -280,10 +306,11 @@ fn advice(view: &StatusView, height: u64) -> Vec<String> {
 
 impl StatusView {
     fn print(&self, member: &Member, now_ms: u64) -> Result<()> {
-        let standing = match (self.retired, self.draining) {
-            (true, _) => "retired",
-            (false, true) => "draining",
-            (false, false) => "active",
+        let standing = match self {
+            Self { retired: true, .. } => "retired",
+            Self { silent: true, .. } => "silent",
+            Self { draining: true, .. } => "draining",
+            _ => "active",
         };
         let network = if self.network == 0 { "no network declared".into() } else { format!("AS{}", self.network) };
         let LotsView { all, free, members, broken } = &self.lots;
@@ -310,6 +337,10 @@ impl StatusView {
                 "rounds      {answered} answered, {missed} missed{since}; {samples_opened} samples opened"
             ));
             let (faults, fines) = (rounds.faults.len(), format_amount(rounds.fines_wei));
+            let WalksView { open, met, failed } = rounds.walks;
+            if open > 0 || met > 0 || failed > 0 {
+                lines.push(format!("pledges     {open} demands of walks open, {met} met, {failed} failed{since}"));
+            }
             lines.push(format!("faults      {faults}; fined {fines} in all"));
         }
         if let Some(earnings) = &self.earnings {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::example;
+use std::num::NonZeroUsize;
 
 fn complete() -> MinerFile {
     MinerFile {
@@ -17,6 +18,8 @@ fn complete() -> MinerFile {
         lots: 16,
         plot_threads: Some(2),
         plot_lots: Some(16),
+        rebuild_stripes: NonZeroUsize::new(4),
+        help_stripes: Some(2),
         log: config::log_level(),
         operator: Operator::Keystore { file: "operator.json".into(), passphrase_file: "passphrase".into() },
     }
@@ -58,6 +61,15 @@ fn example_is_as_documented() {
                 "Optional: cores that fill pledged space with idle content, behind all else; half of them without.",
             ),
             ("plot_lots", "Optional: lots to fill with idle content at most; all that are pledged without."),
+            (
+                "rebuild_stripes",
+                "Optional: stripes of its own that it rebuilds at the same time; each takes the memory of a segment with its \
+                 parity. 4 without.",
+            ),
+            (
+                "help_stripes",
+                "Optional: stripes that it rebuilds for newcomers at the same time, for pay; 0 helps nobody. 2 without.",
+            ),
             ("log", "Optional: error, warn, info, debug or trace, by crate too."),
             ("operator.keystore.file", "Keystore of the account that registers the miner (`cess account new`)."),
             ("operator.keystore.passphrase_file", "File with its passphrase. Keep it private (mode 0600)."),

@@ -30,6 +30,8 @@ struct RoundView {
     deadline_ms: u64,
     lots: u32,
     samples: u32,
+    /// Demands of walks that are not settled, of all miners.
+    demands: u64,
 }
 
 /// How a miner stands.
@@ -62,10 +64,13 @@ pub async fn run(page: NumberPage, session: &Session) -> Result<()> {
     let view = match standings(session, &members).await? {
         None => AuditsView { round: None, miners: Vec::new() },
         Some(standings) => {
-            let round = Network(&*session.chain).read(AUDITS, &IAudits::roundCall {}).await?;
+            let network = Network(&*session.chain);
+            let round = network.read(AUDITS, &IAudits::roundCall {}).await?;
+            let demands = network.read(AUDITS, &IAudits::demandsCall {}).await?;
+            let demands = demands.end.saturating_sub(demands.first);
             let miners =
                 members.all().zip(standings).map(|(member, standing)| standing_view(member, standing)).collect();
-            AuditsView { round: Some(round_view(&round)), miners }
+            AuditsView { round: Some(round_view(&round, demands)), miners }
         }
     };
     if session.json() {
@@ -73,6 +78,9 @@ pub async fn run(page: NumberPage, session: &Session) -> Result<()> {
     }
     let Some(round) = view.round else { return print::line("this chain has no audits") };
     print::line(format!("round {}: {}, {} lots, {} samples", round.number, round.stage, round.lots, round.samples))?;
+    if round.demands > 0 {
+        print::line(format!("{} demands of walks over idle units are not settled", round.demands))?;
+    }
     let mut table = Table::new(["miner", "lots", "last round", "faults", "last fault", "vesting", "claimable"]);
     for row in view.miners {
         let last_fault = if row.faults == 0 { "-".into() } else { format!("round {}", row.last_fault) };
@@ -109,8 +117,8 @@ pub fn stage_name(stage: u8) -> &'static str {
     }
 }
 
-fn round_view(round: &IAudits::Round) -> RoundView {
+fn round_view(round: &IAudits::Round, demands: u64) -> RoundView {
     let stage = stage_name(round.stage);
     let IAudits::Round { number, deadlineMs, lots, samples, .. } = *round;
-    RoundView { number, stage, deadline_ms: deadlineMs, lots, samples }
+    RoundView { number, stage, deadline_ms: deadlineMs, lots, samples, demands }
 }

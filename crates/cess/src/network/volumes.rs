@@ -6,16 +6,21 @@ use crate::{
     print::{self, Table},
     session::Session,
 };
+use alloy_primitives::U256;
+use alloy_sol_types::SolEvent;
 use anyhow::{Context, Result};
-use client::chain::{ChainApi, Network};
+use client::chain::{ChainApi, LogFilter, Network};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use types::{
     Profile,
     abi::{IVolumes, VOLUMES},
     layout::volumes::{CountQuery, Seats, SeatsQuery},
     spec::StorageSpec,
 };
+
+/// How far back it is looked why a repair does not begin: three hours of blocks at one a second.
+const LOOKED_BACK_BLOCKS: u64 = 10_000;
 
 /// An element of `cess network volumes --json`
 #[derive(Serialize)]
@@ -37,7 +42,19 @@ struct VolumeView {
     trigger: u16,
     /// Live seats whose miners answer now.
     survivors: usize,
+    /// That nobody could be drawn for lost seats lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<WaitView>,
     members: Vec<MemberView>,
+}
+
+/// Why a repair does not begin.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct WaitView {
+    /// Seats for which no miner was found that the policy allows, that has a free lot and takes over no other column.
+    seats: u16,
+    /// When it is tried again.
+    again_ms: u64,
 }
 
 /// A seat of a volume.
@@ -153,6 +170,9 @@ pub async fn list(page: NumberPage, session: &Session) -> Result<()> {
     }
     table.print()?;
     for view in &views {
+        if let Some(wait) = &view.waits {
+            print::line(format!("volume {}: {}", view.id, wait.sentence(view.policy, now_ms)))?;
+        }
         for line in repairs(view, now_ms) {
             print::line(format!("volume {}: {line}", view.id))?;
         }
@@ -177,6 +197,9 @@ pub async fn one(volume: u32, session: &Session) -> Result<()> {
         format!("survivors  {} of {seats}", view.survivors),
     ];
     print::line(lines.join("\n"))?;
+    if let Some(wait) = &view.waits {
+        print::line(format!("repair     {}", wait.sentence(view.policy, now_ms)))?;
+    }
     let mut table = Table::new(["seat", "miner", "answers", "state"]);
     for member in &view.members {
         let state = member.repair.as_ref().map_or("whole".into(), |seat| seat.sentence(now_ms));
@@ -184,6 +207,20 @@ pub async fn one(volume: u32, session: &Session) -> Result<()> {
         table.row([member.seat.to_string(), member.name.clone(), answers.into(), state]);
     }
     table.print()
+}
+
+impl WaitView {
+    fn sentence(&self, policy: u32, now_ms: u64) -> String {
+        let again = match self.again_ms.saturating_sub(now_ms) {
+            0 => "as soon as another repair or a new lot allows".into(),
+            ms => format!("in {}", print::span(ms)),
+        };
+        format!(
+            "waits for {} more miners with a free lot that policy {policy} allows and that take over no other column; \
+             drawn again {again}",
+            self.seats
+        )
+    }
 }
 
 /// A line for each seat that is not whole.
@@ -205,6 +242,9 @@ async fn read(session: &Session, ids: &[u32], every_seat: bool) -> Result<(Vec<V
     let known: Vec<(u32, Seats)> = ids.iter().zip(records).filter_map(|(&id, record)| Some((id, record?))).collect();
     let healths: Vec<_> = known.iter().map(|&(volume, _)| IVolumes::healthCall { volume }).collect();
     let healths = network.read_many(VOLUMES, &healths).await?;
+    let is_short = |health: &IVolumes::Health| health.live <= health.trigger;
+    let short = known.iter().zip(&healths).filter(|(_, health)| is_short(health)).map(|((id, _), _)| *id).collect();
+    let waits = waits(&network, short, stamp.height).await?;
     let miners: BTreeSet<u32> = known.iter().flat_map(|(_, seats)| seats.miners.iter().copied()).collect();
     let members = Members::of(session, miners).await?;
     let answering = members.answering().await?;
@@ -230,12 +270,42 @@ async fn read(session: &Session, ids: &[u32], every_seat: bool) -> Result<(Vec<V
                 repair,
             })
             .collect();
-        views.push(view(id, &seats, &health, members, storage.lot_bytes()));
+        let waits = waits.get(&id).cloned().filter(|_| health.lost.iter().any(|byte| *byte != 0));
+        views.push(view(id, &seats, &health, waits, members, storage.lot_bytes()));
     }
     Ok((views, stamp.timestamp_ms))
 }
 
-fn view(id: u32, seats: &Seats, health: &IVolumes::Health, members: Vec<MemberView>, lot_bytes: u64) -> VolumeView {
+/// Of volumes at their trigger, those for which the last draw found too few newcomers. Logs are the node's word.
+async fn waits(network: &Network<'_>, volumes: Vec<u32>, height: u64) -> Result<BTreeMap<u32, WaitView>> {
+    let mut waits = BTreeMap::new();
+    if volumes.is_empty() {
+        return Ok(waits);
+    }
+    let events = vec![IVolumes::NoNewcomer::SIGNATURE_HASH, IVolumes::SeatDrawn::SIGNATURE_HASH];
+    let volumes = volumes.into_iter().map(|id| U256::from(id).into()).collect();
+    let topics = [Some(events), Some(volumes), None, None];
+    let from = height.saturating_sub(LOOKED_BACK_BLOCKS);
+    for entry in network.0.logs(LogFilter { from, to: None, address: VOLUMES, topics }).await? {
+        let data = &entry.log.data;
+        if let Ok(event) = IVolumes::NoNewcomer::decode_log_data(data) {
+            waits.insert(event.volume, WaitView { seats: event.seats, again_ms: event.againMs });
+        } else if let Ok(event) = IVolumes::SeatDrawn::decode_log_data(data) {
+            // The same draw may have filled other seats before it said that some were left.
+            waits.remove(&event.volume);
+        }
+    }
+    Ok(waits)
+}
+
+fn view(
+    id: u32,
+    seats: &Seats,
+    health: &IVolumes::Health,
+    waits: Option<WaitView>,
+    members: Vec<MemberView>,
+    lot_bytes: u64,
+) -> VolumeView {
     let state = match (health.full, seats.open) {
         (true, _) => "sealed",
         (false, true) => "open",
@@ -254,6 +324,7 @@ fn view(id: u32, seats: &Seats, health: &IVolumes::Health, members: Vec<MemberVi
         live: health.live,
         trigger: health.trigger,
         survivors: members.iter().filter(|member| member.answers && !member.lost).count(),
+        waits,
         members,
     }
 }
@@ -261,7 +332,6 @@ fn view(id: u32, seats: &Seats, health: &IVolumes::Health, members: Vec<MemberVi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::U256;
 
     fn seat(state: u8, watermark: u64) -> IVolumes::Seat {
         IVolumes::Seat {
@@ -285,6 +355,15 @@ mod tests {
         assert_eq!((view.bytes_per_second, view.left_ms), (Some(2 << 20), Some(40_000)));
         let said = "rebuilding (silent): 20 MiB of 100 MiB, 2 MiB/s, 40 s left, due in 9 min";
         assert_eq!(view.sentence(1_010_000), said);
+    }
+
+    #[test]
+    fn a_repair_that_waits_says_for_what() {
+        let wait = WaitView { seats: 2, again_ms: 1_090_000 };
+        let said = "waits for 2 more miners with a free lot that policy 3 allows and that take over no other column; \
+                    drawn again in 90 s";
+        assert_eq!(wait.sentence(3, 1_000_000), said);
+        assert!(wait.sentence(3, 1_100_000).ends_with("as soon as another repair or a new lot allows"));
     }
 
     #[test]

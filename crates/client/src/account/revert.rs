@@ -248,10 +248,17 @@ fn audits(error: Audits) -> String {
         Audits::NotLotsOperator(NotLotsOperator { lot }) => {
             format!("lot {lot} is not this account's, or was withdrawn")
         }
-        Audits::AlreadyPlotted(AlreadyPlotted { lot }) => format!("the idle root of lot {lot} stands for good"),
+        Audits::AlreadyPlotted(AlreadyPlotted { lot }) => format!("the idle root of lot {lot} stands"),
         Audits::BeaconPending(BeaconPending { lot }) => {
             format!("idle units of lot {lot} come from the beacon of the next round: wait until it is open")
         }
+        Audits::UnknownDemand(UnknownDemand { demand }) => format!("demand {demand} asks for no such walk, or no more"),
+        Audits::DemandPending(DemandPending { demand, round }) => {
+            format!("the walks of demand {demand} are drawn when round {round} opens: wait until then")
+        }
+        Audits::DemandOver(DemandOver { demand }) => format!("the time to meet demand {demand} is over"),
+        Audits::AlreadyShown(AlreadyShown { demand, walk }) => format!("walk {walk} of demand {demand} was shown"),
+        Audits::InvalidWalk(InvalidWalk { reason }) => format!("the walk is refused: {reason}"),
         Audits::InvalidPlot(InvalidPlot {}) => "name one to 64 idle roots, none of them zero".into(),
         Audits::InvalidChallenge(InvalidChallenge {}) => {
             "the member did not owe this stripe when the round began, or has enough challenges".into()

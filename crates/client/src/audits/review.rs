@@ -4,7 +4,7 @@
 //! Whom a sample asks for what follows from the two beacons, the miner's number and the number of its lots
 //! (`proofs::sample`, `proofs::round`). What the lot owed is put together from the logs of its volume up to the moment in
 //! which the round opened. An opening is in the calldata of its transaction, the response that it opens in the
-//! commitment. So nothing here needs the state of a block that is long gone, and nothing is taken from the chain's verdict.
+//! commitment, the beacons in headers that the committee finalised. So nothing here needs the state of a block that is long gone, and nothing is taken from the chain's verdict.
 
 mod duty;
 
@@ -19,7 +19,7 @@ use duty::{Duties, LotDuty};
 use proofs::{
     opening::{OpeningError, Shown, Target, verify},
     response::Owed,
-    round::{Entry, Place, Round, Shape},
+    round::{Entry, Phase, Place, Round, Shape, beacon},
     sample::{Aim, Sample, TRIES_MAX},
 };
 use std::collections::BTreeMap;
@@ -94,6 +94,8 @@ pub struct RoundReview {
     pub committed: usize,
     /// Whether every sample is judged.
     pub closed: bool,
+    /// Whether beacons A and B are those that headers of the chain brought.
+    pub beacons: [Finding; 2],
     /// Samples that were opened.
     pub openings: Vec<OpeningReview>,
     /// Samples that were not.
@@ -134,6 +136,7 @@ impl RoundReview {
         let contradicted = |finding: &Finding| matches!(finding, Finding::Contradicted(_));
         !self.openings.iter().any(|opening| contradicted(&opening.finding))
             && !self.faults.iter().any(|fault| contradicted(&fault.finding))
+            && !self.beacons.iter().any(contradicted)
     }
 }
 
@@ -155,15 +158,19 @@ impl Network<'_> {
         let spec = self.0.spec().await?;
         let rules = spec.storage.audits.as_ref().ok_or(ReviewError::NoRounds)?;
         let events = self.round_events(round, blocks).await?;
-        let drawn = events.drawn.as_ref().ok_or(ReviewError::NotDrawn { round })?;
+        let (drawn_height, drawn) = events.drawn.as_ref().ok_or(ReviewError::NotDrawn { round })?;
+        let (opened_height, opened) = &events.opened;
+        let beacon_a = self.beacon_follows(*opened_height, round, Phase::A, opened.beacon).await?;
+        let beacon_b = self.beacon_follows(*drawn_height, round, Phase::B, drawn.beacon).await?;
         let mut review = RoundReview {
             round,
-            opened_height: events.opened.0,
-            beacon_a: events.opened.1.beacon,
+            opened_height: *opened_height,
+            beacon_a: opened.beacon,
             beacon_b: drawn.beacon,
             samples: drawn.samples,
             committed: events.commitments.len(),
             closed: events.closed,
+            beacons: [beacon_a, beacon_b],
             openings: Vec::new(),
             faults: Vec::new(),
         };
@@ -189,6 +196,25 @@ impl Network<'_> {
             review.faults.push(FaultReview { miner: *miner, fault: fault.clone(), evidence, finding });
         }
         Ok(review)
+    }
+
+    /// Whether a round's beacon is made of the seed that the block brought in which the round went on.
+    async fn beacon_follows(
+        &self,
+        height: u64,
+        round: u64,
+        phase: Phase,
+        claimed: B256,
+    ) -> Result<Finding, ReviewError> {
+        match self.0.beacon(height).await {
+            Ok(Some(brought)) if beacon(round, phase, &brought.seed) == claimed => Ok(Finding::Holds),
+            Ok(Some(_)) => Ok(Finding::Contradicted(format!("block {height} brought another seed"))),
+            Ok(None) => Ok(Finding::Contradicted(format!("block {height} brought no beacon"))),
+            Err(error @ (ChainError::Unverified { .. } | ChainError::Invalid(_))) => {
+                Ok(Finding::Unchecked(error.to_string()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What the logs say of a round, from its beginning to its end.
@@ -246,7 +272,7 @@ struct Events {
     opened: (u64, IAudits::RoundOpened),
     /// Position of that event in its block.
     opened_index: u64,
-    drawn: Option<IAudits::Drawn>,
+    drawn: Option<(u64, IAudits::Drawn)>,
     commitments: BTreeMap<u32, Committed>,
     openings: BTreeMap<u32, Opened>,
     faults: Vec<(u32, Fault)>,
@@ -280,7 +306,7 @@ impl Events {
         } else if let Some(fault) = fault(entry) {
             self.faults.push(fault);
         } else if let Ok(event) = IAudits::Drawn::decode_log_data(data) {
-            self.drawn = Some(event);
+            self.drawn = Some((entry.height, event));
         } else if IAudits::RoundClosed::decode_log_data(data).is_ok() {
             self.closed = true;
         }

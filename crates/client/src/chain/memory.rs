@@ -62,6 +62,7 @@ struct State {
     logs: Vec<LogEntry>,
     receipts: HashMap<B256, TransactionReceipt>,
     inputs: HashMap<B256, (Address, Bytes)>,
+    beacons: BTreeMap<u64, Beacon>,
 }
 
 impl MemoryChain {
@@ -74,8 +75,8 @@ impl MemoryChain {
             world.balances.insert(allocation.address, allocation.balance);
         }
         let modules = modules(&spec.storage);
-        let (receipts, inputs) = Default::default();
-        let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts, inputs };
+        let (receipts, inputs, beacons) = Default::default();
+        let state = State { world, nonces: BTreeMap::new(), logs: Vec::new(), receipts, inputs, beacons };
         let (head, advanced) = (Mutex::default(), Notify::new());
         let chain =
             Self { spec: Arc::new(spec), modules, state: Mutex::new(state), head, advanced, heartbeat, paced: None };
@@ -155,6 +156,7 @@ impl MemoryChain {
             base_fee_per_gas: self.spec.base_fee_min,
         };
         let (to, input) = begin_block_input(beacon.as_ref());
+        state.beacons.extend(beacon.map(|beacon| (head.height, beacon)));
         let request = Request { from: SYSTEM, to, value: U256::ZERO, is_static: false, gas: CALL_GAS };
         state.world.call(&self.modules, &request, &input).result.expect("the hook never reverts");
         state.take_logs(&head, B256::ZERO);
@@ -364,6 +366,10 @@ impl ChainApi for MemoryChain {
 
     async fn transaction(&self, hash: B256) -> Result<Option<(Address, Bytes)>, ChainError> {
         Ok(self.state.lock().inputs.get(&hash).cloned())
+    }
+
+    async fn beacon(&self, height: u64) -> Result<Option<Beacon>, ChainError> {
+        Ok(self.state.lock().beacons.get(&height).cloned())
     }
 
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::OnceCell;
-use types::{ChainSpec, proof::StateProof, state::StateKey};
+use types::{Beacon, ChainSpec, proof::StateProof, state::StateKey};
 
 /// Most calls in one JSON-RPC batch.
 const BATCH_CALLS_MAX: usize = 50;
@@ -76,6 +76,12 @@ struct Status {
     timestamp_ms: U64,
     #[serde(default)]
     base_fee_per_gas: Option<U64>,
+}
+
+#[derive(Deserialize)]
+struct RpcCertificate {
+    header: Bytes,
+    certificate: Bytes,
 }
 
 #[derive(Deserialize)]
@@ -374,6 +380,18 @@ impl ChainApi for RpcChain {
         let found: Option<RpcTransaction> = self.read("eth_getTransactionByHash", rpc_params![hash]).await?;
         let Some(found) = found.filter(|transaction| transaction.block_number.is_some()) else { return Ok(None) };
         Ok(found.to.map(|to| (to, found.input)))
+    }
+
+    async fn beacon(&self, height: u64) -> Result<Option<Beacon>, ChainError> {
+        let Some(trust) = &self.trust else { return Err(self.unverified("the committee's key is not known")) };
+        let shown: Option<RpcCertificate> = self.read("cess_getCertificate", rpc_params![height]).await?;
+        let shown = shown.ok_or_else(|| self.unverified(format!("it has no certificate of height {height}")))?;
+        let header = trust.finalised(&shown.header, &shown.certificate).map_err(|error| self.unverified(error))?;
+        // A block may be final by the certificate of a later one alone.
+        if header.height != height {
+            return Err(self.unverified(format!("it has no certificate of height {height} itself")));
+        }
+        Ok(header.beacon)
     }
 
     async fn state(&self, keys: &[StateKey]) -> Result<Proved, ChainError> {

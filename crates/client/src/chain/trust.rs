@@ -50,7 +50,7 @@ pub enum Distrust {
 pub struct Trust {
     spec: Arc<ChainSpec>,
     verifier: Verifier,
-    now_ms: fn() -> u64,
+    now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Whether age does not matter.
     allows_old: AtomicBool,
     seen: Mutex<Seen>,
@@ -70,7 +70,11 @@ impl Trust {
     }
 
     /// The same by another clock, which gives milliseconds since 1970.
-    pub fn with_clock(spec: Arc<ChainSpec>, now_ms: fn() -> u64) -> Result<Self, LightError> {
+    pub fn with_clock(
+        spec: Arc<ChainSpec>,
+        now_ms: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Result<Self, LightError> {
+        let now_ms = Box::new(now_ms);
         let verifier = Verifier::new(spec.chain_id, &spec.sharing)?;
         Ok(Self { spec, verifier, now_ms, allows_old: AtomicBool::new(false), seen: Mutex::default() })
     }
@@ -109,6 +113,11 @@ impl Trust {
         let mut seen = self.seen.lock();
         seen.height = seen.height.max(header.height);
         Ok(Proved { height: header.height, timestamp_ms: header.timestamp_ms, values })
+    }
+
+    /// A header of any age, once the committee is seen to have finalised it.
+    pub fn finalised(&self, header: &[u8], certificate: &[u8]) -> Result<Header, LightError> {
+        self.verifier.header(header, certificate)
     }
 
     /// The header of a proof; its certificate is checked once, however many proofs come with it.

@@ -1,17 +1,20 @@
 //! A writer stores what is no codeword: a reader finds it, and the chain voids it.
 
-use crate::support::{Net, noise};
+use crate::{
+    resume::{crash_after, go_on},
+    support::{Net, noise},
+};
 use alloy_primitives::{B256, Bytes as AbiBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
 use bytes::Bytes;
 use client::{
-    ChainApi, Examined,
+    ChainApi, Examined, GetError,
     chain::Network,
-    evidence::{HeldFragment, contradiction},
+    evidence::{HeldFragment, all_fragments, contradiction},
 };
 use erasure::Code;
-use std::time::Duration;
-use transport::{Fragment, Sign, SignSegment, StageHeader, Transport};
+use std::{path::Path, time::Duration};
+use transport::{Fragment, Sign, SignSegment, StageHeader, Transport, memory::Behaviour};
 use types::{
     Profile, ReceiptSignature, SegmentId,
     abi::{Batch, IVolumes, Stripe, VOLUMES},
@@ -29,13 +32,18 @@ fn written(spoil: impl Fn(&mut Vec<Vec<u8>>)) -> (SegmentId, B256, Vec<HeldFragm
     let encoded = erasure::encode_segment(&code, noise(1, LENGTH).into()).expect("encodes");
     let mut fragments: Vec<Vec<u8>> = encoded.fragments.iter().map(|fragment| fragment.to_vec()).collect();
     spoil(&mut fragments);
+    committed_to(fragments, LENGTH as u64)
+}
+
+/// Fragments as their writer commits to them, whatever they are.
+fn committed_to(fragments: Vec<Vec<u8>>, length: u64) -> (SegmentId, B256, Vec<HeldFragment>) {
     let roots: Vec<B256> = fragments.iter().map(|bytes| B256::from(*blake3::hash(bytes).as_bytes())).collect();
     let tree = Tree::new(&roots);
     let held = fragments.into_iter().enumerate().map(|(index, bytes)| HeldFragment {
         proof: FragmentProof { index: index as u16, root: roots[index], path: tree.path(index).expect("a path") },
         bytes: bytes.into(),
     });
-    (segment_id(Profile::Devnet, LENGTH as u64, &tree.root()), tree.root(), held.collect())
+    (segment_id(Profile::Devnet, length, &tree.root()), tree.root(), held.collect())
 }
 
 #[test]
@@ -56,13 +64,19 @@ fn only_what_contradicts_itself_is_evidence() {
     assert_eq!(contradiction(&code, &[&spoiled[..4], &[short][..]].concat()), None);
 }
 
-/// Stages, signs and commits a segment in volume 1 as any writer could.
-async fn store(net: &Net, signer: &PrivateKeySigner, fragments: &(SegmentId, B256, Vec<HeldFragment>)) {
+/// Stages, signs and commits a segment as any writer could.
+async fn store(
+    net: &Net,
+    signer: &PrivateKeySigner,
+    volume: u32,
+    length: u64,
+    fragments: &(SegmentId, B256, Vec<HeldFragment>),
+) {
     let (segment, fragments_root, held) = fragments;
     let network = Network(&*net.chain);
     let head = net.chain.head().await.expect("answers");
     let (territory, until_ms) = (net.territory, head.timestamp_ms + 600_000);
-    let lease = IVolumes::leaseCall { territory, volumes: vec![1], columnBytes: 1 << 20, untilMs: until_ms };
+    let lease = IVolumes::leaseCall { territory, volumes: vec![volume], columnBytes: 1 << 20, untilMs: until_ms };
     net.client.sender().call(VOLUMES, U256::ZERO, &lease).await.expect("leases");
     let transport = net.network.join(B256::repeat_byte(0xee));
     let permit = Permit { territory, uploader: transport.local_id(), expiresMs: u64::MAX };
@@ -70,8 +84,8 @@ async fn store(net: &Net, signer: &PrivateKeySigner, fragments: &(SegmentId, B25
         use alloy_signer::SignerSync;
         signer.sign_hash_sync(&permit::signing_hash(&permit, 7_331)).expect("a local key signs")
     };
-    let members = network.volume_with_members(1).await.expect("answers").members;
-    let (volume, profile, length) = (1, Profile::Devnet, LENGTH as u64);
+    let members = network.volume_with_members(volume).await.expect("answers").members;
+    let profile = Profile::Devnet;
     let expires = net.chain.head().await.expect("answers").height + 100;
     let part = SignSegment { segment: *segment, fragments_root: *fragments_root, length };
     let sign = Sign { volume, territory, sequence: 77, expires_at_height: expires, segments: vec![part] };
@@ -103,13 +117,60 @@ async fn a_malicious_writer_is_found_and_its_stripe_voided() {
     let net = Net::new(8).await;
     let signer = net.client.sender().signer().clone();
     let spoiled = written(|fragments| fragments[2][40 * 1024] ^= 0x80);
-    store(&net, &signer, &spoiled).await;
+    store(&net, &signer, 1, LENGTH as u64, &spoiled).await;
     let (segment, network) = (spoiled.0, Network(&*net.chain));
     assert_ne!(network.positions(&[(1, segment)]).await, Ok(vec![0]), "it is live");
     let reader = net.another_client(0xc7).await;
     assert_eq!(reader.report_segment(1, segment).await.expect("the evidence holds"), Examined::Voided);
     assert_eq!(network.positions(&[(1, segment)]).await, Ok(vec![0]), "it is gone");
     assert_eq!(reader.report_segment(1, segment).await.expect("answers"), Examined::Gone);
+}
+
+/// Cuts an upload off, and puts garbage in the place of its first segment: the data is the same, its parity is not.
+async fn spoil_upload(net: &Net, file: &Path, folder: &Path) -> (SegmentId, u32) {
+    crash_after(net, file, folder, 16 << 20).await;
+    let mut paths = std::fs::read_dir(folder).expect("reads").map(|entry| entry.expect("an entry").path());
+    let journal = paths.find(|path| path.extension().is_some_and(|end| end == "journal")).expect("a journal");
+    let text = std::fs::read_to_string(&journal).expect("reads");
+    let line = text.lines().find(|line| line.contains(r#""record":"staged""#)).expect("something is staged");
+    let field = |name: &str| {
+        let (_, rest) = line.split_once(&format!("\"{name}\":")).expect("the field is there");
+        rest.split([',', '}']).next().expect("a value").trim_matches('"').to_owned()
+    };
+    let id: SegmentId = field("id").parse().expect("a hash");
+    let (volume, length): (u32, u64) = (field("volume").parse().expect("one"), field("length").parse().expect("one"));
+    let members = Network(&*net.chain).volume_with_members(volume).await.expect("answers");
+    let transport = net.network.join(B256::repeat_byte(0xef));
+    let held = all_fragments(&transport, &members, id, length).await;
+    let mut fragments: Vec<Vec<u8>> = held.iter().map(|fragment| fragment.bytes.to_vec()).collect();
+    fragments[4..].iter_mut().for_each(|fragment| fragment[3_000] ^= 1);
+    let spoiled = committed_to(fragments, length);
+    store(net, net.client.sender().signer(), volume, length, &spoiled).await;
+    let text = text.replace(line, &line.replace(&field("id"), &spoiled.0.to_string()));
+    std::fs::write(&journal, text).expect("writes");
+    (spoiled.0, volume)
+}
+
+/// As long as the data members answer, nothing is wrong with the object; what is computed from parity does not open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_that_fails_on_garbage_says_so_and_has_it_voided() {
+    let net = Net::new(8).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    let bytes = noise(1, 100 * crate::support::SEGMENT_PLAIN + 5);
+    std::fs::write(&file, &bytes).expect("writes");
+    let (segment, volume) = spoil_upload(&net, &file, folder.path()).await;
+    go_on(&net, &file, folder.path()).await;
+    assert!(net.read("file").await == bytes);
+    let network = Network(&*net.chain);
+    assert_ne!(network.positions(&[(volume, segment)]).await, Ok(vec![0]), "a read that succeeds reports nothing");
+    net.behave(&net.members(volume).await[0], Behaviour::Gone);
+    let reader = net.another_client(0xc8).await;
+    match reader.read("bucket", "file", None).await {
+        Err(GetError::Malformed { segment: found, .. }) => assert_eq!(found, segment),
+        other => panic!("{:?}", other.map(|bytes| bytes.len())),
+    }
+    assert_eq!(network.positions(&[(volume, segment)]).await, Ok(vec![0]), "it is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

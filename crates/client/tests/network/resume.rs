@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::Notify;
 
 /// Puts a file, and drops the upload as a crash would after some bytes were committed.
-async fn crash_after(net: &Net, file: &Path, folder: &Path, committed_bytes: u64) {
+pub async fn crash_after(net: &Net, file: &Path, folder: &Path, committed_bytes: u64) {
     let client = net.another_client(0xf0).await;
     let reached = Arc::new(Notify::new());
     let (notify, committed) = (reached.clone(), AtomicU64::new(0));
@@ -31,7 +31,7 @@ async fn crash_after(net: &Net, file: &Path, folder: &Path, committed_bytes: u64
     }
 }
 
-async fn go_on(net: &Net, file: &Path, folder: &Path) -> (PutReport, u64) {
+pub async fn go_on(net: &Net, file: &Path, folder: &Path) -> (PutReport, u64) {
     let client = net.another_client(0xf1).await;
     let resumed = Arc::new(AtomicU64::new(0));
     let counter = resumed.clone();

@@ -1,4 +1,5 @@
 mod idle;
+mod unanswered;
 
 use super::*;
 mod reviewed;
@@ -136,7 +137,8 @@ async fn what_is_released_during_a_round_is_shown_and_then_goes() {
     commit_round(&mut net, 3, 0).await;
     finish_round(&mut net, 3, 0).await;
     assert_eq!(logs::<IAudits::Faulted>(&net).await.len(), 0);
-    net.advance(20).await;
+    // Until no commit can use the receipt any more.
+    net.advance(200).await;
     let to = net.member(1, 0).await;
     let disk = crate::fixture::open(&net.disks[to].after_crash(1));
     let key = FragmentKey { segment: segment.id, volume: 1 };

@@ -92,7 +92,7 @@ impl Drop for Plotting {
 }
 
 /// Lets every other thread of the machine go first, so that serving is not disturbed.
-fn give_precedence(nice: i32) {
+pub(crate) fn give_precedence(nice: i32) {
     if let Err(error) = rustix::process::nice(nice) {
         tracing::debug!(%error, "plotting has the priority of everything else");
     }

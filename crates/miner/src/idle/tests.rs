@@ -325,13 +325,12 @@ async fn a_unit_that_comes_out_otherwise_is_told_and_not_tried_for_ever() {
 
 #[tokio::test]
 async fn notes_of_another_chain_are_refused() {
-    let machine = Machine::new();
     for (at, slots) in [(place(1, 0), 5), (place(2, 0), 4), (place(1, LOT_UNITS), 4)] {
+        let machine = Machine::new();
         let (space, store) = machine.with_lots(&[1]).await;
         forge(&store, at, B256::ZERO, slots).await;
         let opened = IdleSpace::open(layout(), Arc::new(machine.files.clone()), store.clone()).await;
         assert_eq!(opened.map(drop), Err(IdleError::Notes));
-        store.update(vec![record::remove_unit(at)]).await.unwrap();
         drop((space, store));
     }
 }

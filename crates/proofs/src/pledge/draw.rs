@@ -31,6 +31,14 @@ pub fn seed(beacon: &B256, miner: u32, first: u32, count: u32) -> B256 {
     derive(domain::SEED, &[beacon.as_slice(), &miner.to_be_bytes(), &first.to_be_bytes(), &count.to_be_bytes()])
 }
 
+/// The lot that later check `number` of a round hits with an attempt, of lots 1 to `lots`, at least one:
+/// `BLAKE3-derive(SPOT, beacon ‖ number (4) ‖ attempt (4))`, its first 16 bytes (BE) mod `lots`, and one.
+pub fn spot_lot(beacon: &B256, number: u32, attempt: u32, lots: u32) -> u32 {
+    let digest = derive(domain::SPOT, &[beacon.as_slice(), &number.to_be_bytes(), &attempt.to_be_bytes()]);
+    let ticket = u128::from_be_bytes(*digest.first_chunk().expect("32 bytes"));
+    u32::try_from(ticket % u128::from(lots.max(1))).expect("below a u32").saturating_add(1)
+}
+
 /// Draws walk `number` over a batch of `units` units, at least one.
 pub fn sample(shape: UnitShape, seed: &B256, units: u64, number: u32) -> Sample {
     let mut hasher = blake3::Hasher::new_derive_key(domain::WALK);

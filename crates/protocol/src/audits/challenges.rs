@@ -82,7 +82,7 @@ impl Audits {
         if before >= CHALLENGES_MAX {
             return Err(IAudits::InvalidChallenge {}.into());
         }
-        Ok(slot.set(ledger, Load { round, challenges: before.plus(1)? })?)
+        Ok(slot.set(ledger, Load { round, challenges: before.plus(1)?, ..load })?)
     }
 
     pub(super) fn answer(&self, ledger: &mut dyn Ledger, call: IAudits::answerCall) -> Result<IAudits::answerReturn> {

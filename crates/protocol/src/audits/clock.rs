@@ -68,6 +68,7 @@ impl Audits {
         let rules = self.rules()?;
         let before = self.storage.clock.get(ledger)?;
         let clock = self.extend(ledger, rules, before)?;
+        self.tend_docket(ledger, rules, &clock)?;
         let target = self.storage.target.get(ledger)?;
         let brought = (!call.seed.is_empty()).then_some((call.epoch, call.view));
         let block = ledger.block();
@@ -109,6 +110,7 @@ impl Audits {
         self.storage.beacon_a.set(ledger, beacon_a)?;
         self.storage.beacons.at(ledger, &number)?.set(ledger, beacon_a)?;
         self.storage.beacon_b.set(ledger, B256::ZERO)?;
+        self.schedule_spots(ledger, rules, census.live)?;
         self.storage.sampled.set(ledger, Sampled { lots: census.lots, live: census.live, ..Sampled::default() })?;
         ledger.emit(&IAudits::RoundOpened {
             round: number,

@@ -38,6 +38,9 @@ impl Audits {
             return Err(IAudits::InvalidLoss {}.into());
         }
         let declared = u8::try_from(lost.len()).unwrap_or(u8::MAX);
+        if standing.missed >= self.rules()?.silent_rounds {
+            ledger.call_module(MINERS, &ILotAudits::setSilentCall { miner, silent: false })?;
+        }
         record.declared.store(ledger, &lost)?;
         record.commitment.set(ledger, root)?;
         record.standing.set(ledger, Standing { booked: round, committed: round, declared, missed: 0, ..standing })?;
@@ -81,6 +84,10 @@ impl Audits {
         let in_a_row = standing.missed.saturating_add(u16::try_from(missed).unwrap_or(u16::MAX));
         let booked = Standing { booked: closed, missed: in_a_row, ..standing };
         record.standing.set(ledger, booked)?;
+        let silent_rounds = self.rules()?.silent_rounds;
+        if standing.missed < silent_rounds && in_a_row >= silent_rounds {
+            ledger.call_module(MINERS, &ILotAudits::setSilentCall { miner, silent: true })?;
+        }
         if record.roll.get(ledger)?.live > 0 {
             let fine = self.fine_missed(ledger, miner, record, missed)?;
             ledger.emit(&IAudits::Missed { miner, firstRound: standing.booked.plus(1)?, lastRound: closed, fine })?;

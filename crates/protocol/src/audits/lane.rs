@@ -1,8 +1,9 @@
 //! Give time back when the audit lane is full.
 //!
 //! # Design
-//! Commitments, openings and answers have room of their own in a block (`types::lane`). Each succeeds once (one commitment
-//! of a miner in a round, one opening of a sample, one answer to a challenge), so the lane cannot be stuffed for nothing.
+//! Commitments, openings, answers and walks have room of their own in a block (`types::lane`). Each succeeds once (one
+//! commitment of a miner in a round, one opening of a sample, one answer to a challenge, one showing of a walk), so the
+//! lane cannot be stuffed for nothing.
 //! A block in which the lane was full moves the stage's deadline by the time until the next block: a round is late, never
 //! void.
 

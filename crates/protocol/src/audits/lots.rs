@@ -76,7 +76,7 @@ impl Audits {
 
     /// A round holds everybody from the moment beacon B can be known, and from its commitment on a miner that committed:
     /// who could leave then would leave when the samples are bad.
-    pub(super) fn leave(&self, ledger: &mut dyn Ledger, call: IRounds::leaveCall) -> Result<u64> {
+    pub(super) fn leave(&self, ledger: &mut dyn Ledger, call: IRounds::leaveCall) -> Result<IRounds::leaveReturn> {
         let IRounds::leaveCall { miner, lots } = call;
         let record = self.storage.miners.at(ledger, &miner)?;
         let clock = self.storage.clock.get(ledger)?;
@@ -90,13 +90,17 @@ impl Audits {
         record.roll.set(ledger, Roll { live: roll.live.minus(lots)?, ..roll })?;
         let census = self.storage.census.get(ledger)?;
         self.storage.census.set(ledger, Census { live: census.live.minus(lots)?, ..census })?;
-        Ok(if is_held { clock.number } else { 0 })
+        let held = if is_held { clock.number } else { 0 };
+        let load = record.load.get(ledger)?;
+        let owed = if load.pending > 0 { load.until } else { 0 };
+        Ok(IRounds::leaveReturn { held, until: held.max(owed) })
     }
 
     pub(super) fn closed(&self, ledger: &mut dyn Ledger) -> Result<u64> {
         let clock = self.storage.clock.get(ledger)?;
         let is_over = matches!(Stage::from_u8(clock.stage), Stage::Rest | Stage::AwaitA);
-        Ok(if is_over { clock.number } else { clock.number.saturating_sub(1) })
+        let closed = if is_over { clock.number } else { clock.number.saturating_sub(1) };
+        Ok(closed.min(self.undecided_since(ledger)?.saturating_sub(1)))
     }
 
     /// Keeps the number of lots before its first change in a round.
@@ -113,6 +117,7 @@ impl Audits {
             return Err(IAudits::InvalidPlot {}.into());
         }
         let round = self.storage.clock.get(ledger)?.number;
+        let demand = self.next_batch(ledger)?;
         for (number, root) in (0u32..).zip(&idleRoots) {
             let lot = firstLot.plus(number)?;
             let place = ledger.call_module(MINERS, &ILotAudits::whereaboutsCall { lot, round: 0 })?;
@@ -124,14 +129,17 @@ impl Audits {
                 return Err(IAudits::BeaconPending { lot }.into());
             }
             let plot = self.storage.plots.at(ledger, &lot)?;
-            // Once and for good: another root would let a miner owe what it can show.
-            if !plot.root.get(ledger)?.is_zero() {
+            // Once and for good, unless it was fined: another root would let a miner owe what it can show.
+            if !self.root_of(ledger, &plot)?.is_zero() {
                 return Err(IAudits::AlreadyPlotted { lot }.into());
             }
             plot.root.set(ledger, *root)?;
-            plot.marks.set(ledger, Marks { named: round, ..Marks::default() })?;
+            let marks = plot.marks.get(ledger)?;
+            plot.marks.set(ledger, Marks { named: round, demand, ..marks })?;
         }
+        let lots = u8::try_from(idleRoots.len()).unwrap_or(u8::MAX);
         ledger.emit(&IAudits::Plotted { miner, firstLot, idleRoots })?;
+        self.demand_batch(ledger, miner, firstLot, lots)?;
         Ok(IAudits::plotReturn {})
     }
 
@@ -149,7 +157,7 @@ impl Audits {
     }
 
     /// The first round that opened, or opens, after a lot was pledged, and its beacon A: zero before it opens.
-    fn beacon_of(&self, ledger: &mut dyn Ledger, miner: u32, lot: u32) -> Result<(u64, B256)> {
+    pub(super) fn beacon_of(&self, ledger: &mut dyn Ledger, miner: u32, lot: u32) -> Result<(u64, B256)> {
         let record = self.storage.miners.at(ledger, &miner)?;
         let runs = record.roll.get(ledger)?.runs;
         let run = self.run(ledger, &record, runs, |run| run.lot <= lot)?;
@@ -200,8 +208,8 @@ impl Audits {
         }
         let plot = self.storage.plots.at(ledger, &lot)?;
         let root = plot.root.get(ledger)?;
-        let is_due = !root.is_zero() && plot.marks.get(ledger)?.named < round;
-        let idle_root = is_due.then_some(root);
+        let counts_from = if root.is_zero() { None } else { self.checked_in(ledger, &plot)? };
+        let idle_root = counts_from.is_some_and(|checked| checked < round).then_some(root);
         let idle = Post { duty: Duty { service: None, idle_root }, volume: 0, is_subsidised: true };
         if place.volume == 0 {
             return Ok(idle);

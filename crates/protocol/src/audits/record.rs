@@ -5,7 +5,7 @@ use crate::{
     storage::{Bitmap, Mapping, Slot, U32Array},
 };
 use alloy_primitives::{Address, B256, U256};
-pub use types::layout::audits::{Clock, Roll, Run, Sampled, Stage};
+pub use types::layout::audits::{Clock, Demand, DemandState, Load, Roll, Run, Sampled, Stage};
 use types::{abi::DECLARED_MAX, packed};
 
 packed! {
@@ -79,14 +79,6 @@ packed! {
     }
 }
 
-packed! {
-    /// What limits a miner's directed challenges.
-    pub struct Load {
-        round: u64,
-        challenges: u32,
-    }
-}
-
 layout! {
     /// A miner.
     pub struct MinerRecord {
@@ -100,6 +92,8 @@ layout! {
         outage: Slot<u128>,
         load: Slot<Load>,
         runs: Mapping<u32, Slot<Run>>,
+        /// Its demands, in order.
+        demands: Mapping<u32, Slot<u64>>,
     }
 }
 
@@ -110,6 +104,22 @@ packed! {
         named: u64,
         /// Last one in which it failed.
         faulted: u64,
+        /// The demand that was made when its root was named; zero where pledges are not checked.
+        demand: u64,
+    }
+}
+
+packed! {
+    /// Demands of the network, numbered from 1 on in the order of their deadlines.
+    pub struct Docket {
+        /// The first that is not settled.
+        first: u64,
+        /// All that were made.
+        made: u64,
+        /// Later checks of the present round.
+        spots: u32,
+        /// Of these, drawn.
+        drawn: u32,
     }
 }
 
@@ -174,5 +184,7 @@ layout! {
         challenges: Mapping<u64, ChallengeRecord>,
         /// Beacon A of every round: what the idle units of lots come from that were pledged before it.
         beacons: Mapping<u64, Slot<B256>>,
+        docket: Slot<Docket>,
+        demands: Mapping<u64, Slot<Demand>>,
     }
 }

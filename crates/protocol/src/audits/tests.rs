@@ -4,5 +4,6 @@ mod farm;
 mod lives;
 mod members;
 mod path;
+mod pledges;
 mod rules;
 mod scale;

@@ -82,9 +82,7 @@ impl Miners {
         let tally = record.tally.get(ledger)?;
         // A miner that has retired since has none.
         let young = tally.young.saturating_sub(parcel.lots);
-        let tally = Tally { young, ..tally };
-        let weight = if record.identity.get(ledger)?.draining { 0 } else { tally.ripe() };
-        self.reweigh(ledger, parcel.miner, &record, tally.weight, weight)?;
-        Ok(record.tally.set(ledger, Tally { weight, ..tally })?)
+        record.tally.set(ledger, Tally { young, ..tally })?;
+        self.count(ledger, parcel.miner, &record)
     }
 }

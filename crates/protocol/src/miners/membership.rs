@@ -9,7 +9,10 @@ use super::{
 use crate::{
     Checked, Ledger, Result,
     call::{mutate, view},
-    internal::ILots::{self, ILotsCalls as Internal},
+    internal::{
+        ILots::{self, ILotsCalls as Internal},
+        IRounds,
+    },
 };
 use alloy_primitives::{Address, Bytes, FixedBytes, U256};
 use types::abi::IMiners;
@@ -98,14 +101,34 @@ impl Miners {
         for _ in 0..ADMITTED_PER_BLOCK_MAX {
             let Some(miner) = self.storage.pool.next_waiting(ledger)? else { break };
             let record = self.storage.miners.at(ledger, &miner)?;
-            if record.identity.get(ledger)?.draining {
-                continue;
-            }
-            let tally = record.tally.get(ledger)?;
-            self.reweigh(ledger, miner, &record, tally.weight, tally.ripe())?;
-            record.tally.set(ledger, Tally { weight: tally.ripe(), ..tally })?;
+            self.count(ledger, miner, &record)?;
         }
         Ok(())
+    }
+
+    /// Brings a miner's weight up to date.
+    pub(super) fn count(&self, ledger: &mut dyn Ledger, miner: u32, record: &MinerRecord) -> Result<()> {
+        let tally = record.tally.get(ledger)?;
+        let is_shut = tally.silent || record.identity.get(ledger)?.draining;
+        let weight = if is_shut { 0 } else { tally.ripe() };
+        self.reweigh(ledger, miner, record, tally.weight, weight)?;
+        Ok(record.tally.set(ledger, Tally { weight, ..tally })?)
+    }
+
+    /// Keeps the lots of a miner that answers no rounds from being drawn, until it answers again. A pending draw is not
+    /// changed: then the miner waits, as new lots do.
+    pub(super) fn set_silent(&self, ledger: &mut dyn Ledger, miner: u32, silent: bool) -> Result<()> {
+        let record = self.known(ledger, miner)?;
+        let tally = record.tally.get(ledger)?;
+        if tally.silent == silent {
+            return Ok(());
+        }
+        record.tally.set(ledger, Tally { silent, ..tally })?;
+        ledger.emit(&IMiners::SilenceChanged { miner, silent })?;
+        match self.storage.pool.is_frozen(ledger)? {
+            true => self.storage.pool.enqueue(ledger, miner),
+            false => self.count(ledger, miner, &record),
+        }
     }
 
     pub(super) fn set_draining(&self, ledger: &mut dyn Ledger, draining: bool) -> Result<IMiners::setDrainingReturn> {
@@ -119,10 +142,7 @@ impl Miners {
         }
         self.storage.pool.require_thawed(ledger)?;
         record.identity.set(ledger, Identity { draining, ..identity })?;
-        let tally = record.tally.get(ledger)?;
-        let weight = if draining { 0 } else { tally.ripe() };
-        self.reweigh(ledger, miner, &record, tally.weight, weight)?;
-        record.tally.set(ledger, Tally { weight, ..tally })?;
+        self.count(ledger, miner, &record)?;
         ledger.emit(&IMiners::DrainingChanged { miner, draining })?;
         Ok(IMiners::setDrainingReturn {})
     }
@@ -138,12 +158,14 @@ impl Miners {
     pub(super) fn standing(&self, ledger: &mut dyn Ledger, id: u32) -> Result<IMiners::Standing> {
         let record = self.known(ledger, id)?;
         let identity = record.identity.get(ledger)?;
+        let Tally { rebuilds, silent, .. } = record.tally.get(ledger)?;
         let parting = record.parting.get(ledger)?;
         Ok(IMiners::Standing {
             region: identity.region,
             network: identity.network,
             draining: identity.draining,
-            rebuilds: record.tally.get(ledger)?.rebuilds,
+            silent,
+            rebuilds,
             patron: record.places.get(ledger)?.patron,
             parting: U256::from(parting.amount),
             partingRound: parting.round,
@@ -172,7 +194,7 @@ impl Miners {
         if lot.volume == 0 || lot.gone {
             return Err(IMiners::UnknownLot { lot: id }.into());
         }
-        let held = self.leave_rounds(ledger, lot.miner, 1)?;
+        let IRounds::leaveReturn { held, until } = self.leave_rounds(ledger, lot.miner, 1)?;
         slot.set(ledger, Lot { gone: true, held, ..lot })?;
         let record = self.known(ledger, lot.miner)?;
         let tally = record.tally.get(ledger)?;
@@ -186,7 +208,7 @@ impl Miners {
         let taken = share.min(forfeit);
         let returned = share.minus(taken)?;
         ledger.pay(ledger.caller(), taken)?;
-        self.give_back(ledger, lot.miner, returned, held)?;
+        self.give_back(ledger, lot.miner, returned, until)?;
         ledger.emit(&IMiners::LotLeft { miner: lot.miner, lot: id, forfeited: taken, returned })?;
         Ok(taken)
     }

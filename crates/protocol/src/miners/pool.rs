@@ -17,7 +17,7 @@ use crate::{
 };
 use types::{abi::IMiners, packed};
 
-/// Most miners that may wait for a draw to end.
+/// New lots are refused while so many miners wait for a draw to end.
 pub const WAITING_MAX: u32 = 64;
 /// Miners let in at the start of one block.
 pub const ADMITTED_PER_BLOCK_MAX: u32 = 16;
@@ -75,16 +75,18 @@ impl Pool {
         }
         let waits_already = tally.weight < tally.ripe();
         if !waits_already {
+            let queue = self.queue.get(ledger)?;
+            if queue.end.saturating_sub(queue.first) >= u64::from(WAITING_MAX) {
+                return Err(IMiners::DrawPending {}.into());
+            }
             self.enqueue(ledger, miner)?;
         }
         Ok(tally.weight)
     }
 
-    fn enqueue(&self, ledger: &mut dyn Ledger, miner: u32) -> Result<()> {
+    /// Has a miner's weight looked at when no draw is pending any more.
+    pub fn enqueue(&self, ledger: &mut dyn Ledger, miner: u32) -> Result<()> {
         let queue = self.queue.get(ledger)?;
-        if queue.end.saturating_sub(queue.first) >= u64::from(WAITING_MAX) {
-            return Err(IMiners::DrawPending {}.into());
-        }
         self.waiting.at(ledger, &queue.end)?.set(ledger, miner)?;
         Ok(self.queue.set(ledger, Queue { end: queue.end.plus(1)?, ..queue })?)
     }

@@ -61,21 +61,23 @@ impl Miners {
         Ok(taken)
     }
 
-    /// Takes lots out of audits; says which round still holds them, zero if none does.
-    pub(super) fn leave_rounds(&self, ledger: &mut dyn Ledger, miner: u32, lots: u32) -> Result<u64> {
-        if self.is_audited { ledger.call_module(AUDITS, &IRounds::leaveCall { miner, lots }) } else { Ok(0) }
+    /// Takes lots out of audits; says which round still holds them, and until the end of which one their collateral has to
+    /// stay: zero if none.
+    pub(super) fn leave_rounds(&self, ledger: &mut dyn Ledger, miner: u32, lots: u32) -> Result<IRounds::leaveReturn> {
+        let none = IRounds::leaveReturn { held: 0, until: 0 };
+        if self.is_audited { ledger.call_module(AUDITS, &IRounds::leaveCall { miner, lots }) } else { Ok(none) }
     }
 
     /// Returns collateral to its operator: now, or when the round is over.
-    pub(super) fn give_back(&self, ledger: &mut dyn Ledger, miner: u32, amount: U256, held: u64) -> Result<()> {
+    pub(super) fn give_back(&self, ledger: &mut dyn Ledger, miner: u32, amount: U256, until: u64) -> Result<()> {
         let record = self.known(ledger, miner)?;
-        if held == 0 {
+        if until == 0 {
             let operator = record.identity.get(ledger)?.operator;
             return ledger.pay(operator, amount);
         }
-        let before = record.parting.get(ledger)?.amount;
-        let amount = before.plus(u128::try_from(amount).map_err(|_| Overflow {})?)?;
-        Ok(record.parting.set(ledger, Parting { amount, round: held })?)
+        let before = record.parting.get(ledger)?;
+        let amount = before.amount.plus(u128::try_from(amount).map_err(|_| Overflow {})?)?;
+        Ok(record.parting.set(ledger, Parting { amount, round: until.max(before.round) })?)
     }
 
     pub(super) fn withdraw(&self, ledger: &mut dyn Ledger) -> Result<U256> {

@@ -11,7 +11,7 @@ use types::{
     abi::{Column, IVolumes, Leaf, Release},
     merkle::LOG_DEPTH,
     repair::Ghost,
-    segment::FragmentProof,
+    segment::{FragmentProof, segment_id},
 };
 
 /// Deepest path of a chunk in a fragment: of 64 MiB.
@@ -43,17 +43,17 @@ impl Volumes {
         ledger: &mut dyn Ledger,
         call: &IVolumes::voidGhostCall,
     ) -> Result<IVolumes::voidGhostReturn> {
-        let IVolumes::voidGhostCall { volume, stripe, seat, root, path, rebuilt, signers, signature } = call;
+        let IVolumes::voidGhostCall { volume, stripe, rebuilt, signers, signature } = call;
         let volume = self.logged(ledger, *volume, stripe)?;
-        let (segment, length) = (stripe.leaf.segment, stripe.leaf.length);
-        require_fragment(ledger, &volume, segment, length, *seat, *root, path)?;
-        if root == rebuilt {
+        let segment = stripe.leaf.segment;
+        ledger.charge_hashes(1, 64)?;
+        if segment_id(volume.profile, stripe.leaf.length, rebuilt) == segment {
             return Err(IVolumes::InvalidEvidence {}.into());
         }
         let signers = Signers::parse(signers, volume.seats())?;
         signers.require_quorum(volume.profile)?;
         let (chain_id, index) = (ledger.block().chain_id, stripe.index);
-        let ghost = Ghost { chain_id, volume: volume.id, index, segment, seat: *seat, rebuilt: *rebuilt };
+        let ghost = Ghost { chain_id, volume: volume.id, index, segment, rebuilt: *rebuilt };
         self.require_signed(ledger, &volume, &signers, &ghost.message(), signature)?;
         self.void(ledger, &volume, stripe)?;
         Ok(IVolumes::voidGhostReturn {})

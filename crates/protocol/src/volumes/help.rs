@@ -3,8 +3,8 @@
 //! # Design
 //! The price of a rebuild is fixed when the newcomer takes the seat, and is there already: the lost lot's collateral. All of
 //! it is paid, whoever claims. A newcomer that acknowledges too much gives away its own rest; one that acknowledges too
-//! little gets no more pushes, and pays a rebuild itself when its deadline passes. A helper risks what it pushed since the
-//! last acknowledgement.
+//! little gets no more help, and pays a rebuild itself when its deadline passes. A helper risks what it sent since the last
+//! acknowledgement.
 
 use super::{
     Volumes,

@@ -14,7 +14,7 @@ use super::{
     record::{Batch, Draw, Pay, SeatState, Timer, Volume},
 };
 use crate::{
-    Ledger, Result,
+    Checked, Ledger, Result,
     internal::{ILots, IRules},
 };
 use alloy_primitives::{Bytes, U256};
@@ -200,10 +200,10 @@ impl Volumes {
         let IRules::ruleReturn { rule, .. } = ledger.call_module(POLICIES, &IRules::ruleCall { policy })?;
         let place = ILots::placeCall { rule, volume: id, seats: seats.clone(), staying, going, seed: seed.clone() };
         let ILots::placeReturn { lots, miners } = ledger.call_module(MINERS, &place)?;
-        let mut all_found = true;
+        let mut missing = 0u16;
         for ((seat, lot), miner) in seats.into_iter().zip(lots).zip(miners) {
             if lot == 0 {
-                all_found = false;
+                missing = missing.plus(1)?;
                 continue;
             }
             let mut chair = self.chair(ledger, id, seat)?;
@@ -212,7 +212,7 @@ impl Volumes {
                 _ => self.seat_newcomer(ledger, &mut chair, lot, miner, 0)?,
             }
         }
-        if all_found {
+        if missing == 0 {
             // Where more seats were due than a draw fills.
             let mut volume = self.storage.volume(ledger, id)?;
             self.consider(ledger, &mut volume)?;
@@ -220,6 +220,7 @@ impl Volumes {
             let now = ledger.block().timestamp_ms;
             let due_ms = now.saturating_add(self.spec.repair.grace_ms);
             self.storage.graces.push(ledger, Timer { volume: id, seat: 0, since_ms: now, due_ms })?;
+            ledger.emit(&IVolumes::NoNewcomer { volume: id, seats: missing, againMs: due_ms })?;
         }
         Ok(())
     }

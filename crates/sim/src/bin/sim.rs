@@ -1,8 +1,8 @@
-//! Run one scenario of the simulator: `sim --seed S --scenario X --hours H`; `sim --list` names them all.
+//! Run one scenario of the simulator: `sim --seed S --scenario X --hours H --chain C`; `sim --list` names them all.
 
 #![allow(clippy::print_stdout)]
 
-use sim::{Options, Report, SCENARIOS, Scenario, run};
+use sim::{Chain, Options, Report, SCENARIOS, Scenario, run};
 use std::{process::ExitCode, time::Instant};
 
 fn main() -> ExitCode {
@@ -22,25 +22,36 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { seed: 1, scenario: Scenario::Churn, hours: 1.0 };
+    let mut options = Options { seed: 1, scenario: Scenario::Churn, hours: 1.0, chain: Chain::Memory };
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
         let number = |what: &str| format!("{word} needs {what}, not `{value}`");
         match word.as_str() {
             "--seed" => options.seed = value.parse().map_err(|_| number("a whole number"))?,
             "--hours" => options.hours = value.parse().map_err(|_| number("a number"))?,
+            "--chain" => options.chain = chain(&value).ok_or_else(|| number("`memory` or `validators`"))?,
             "--scenario" => options.scenario = value.parse().map_err(|error| format!("{error}"))?,
             _ => {
                 let names = SCENARIOS.map(|scenario| scenario.to_string()).join(", ");
-                return Err(format!("there is no option {word}: --seed S, --hours H, --scenario one of {names}"));
+                return Err(format!(
+                    "there is no option {word}: --seed S, --hours H, --chain memory or validators, --scenario one of {names}"
+                ));
             }
         }
     }
     Ok(options)
 }
 
+fn chain(name: &str) -> Option<Chain> {
+    match name {
+        "memory" => Some(Chain::Memory),
+        "validators" => Some(Chain::Validators),
+        _ => None,
+    }
+}
+
 fn live(options: Options) -> ExitCode {
-    let Options { seed, scenario, hours } = options;
+    let Options { seed, scenario, hours, chain } = options;
     let began = Instant::now();
     let result = run(options);
     let took = began.elapsed().as_secs_f64();
@@ -52,7 +63,8 @@ fn live(options: Options) -> ExitCode {
         }
         Err(broken) => {
             eprintln!("error: {broken}");
-            eprintln!("to see it again: cargo xtask sim --seed {seed} --scenario {scenario} --hours {hours}");
+            let chain = if chain == Chain::Validators { " --chain validators" } else { "" };
+            eprintln!("to see it again: cargo xtask sim --seed {seed} --scenario {scenario} --hours {hours}{chain}");
             ExitCode::FAILURE
         }
     }

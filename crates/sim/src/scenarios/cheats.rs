@@ -4,7 +4,7 @@ use super::{heal, put};
 use crate::{
     Broken, ensure,
     link::Lie,
-    net::{BLOCK, Net, ROUND, places, storage},
+    net::{BLOCK, Net, ROUND, Setting, places, storage},
     watch::Books,
 };
 use alloy_primitives::U256;
@@ -18,8 +18,8 @@ const ROUNDS_MAX: u32 = 600;
 const DAY_MS: u64 = 86_400_000;
 
 /// Twelve miners with some volumes that are full, and the machine that cheats: the one with the most fragments.
-async fn network(seed: u64) -> Result<(Net, usize), Broken> {
-    let mut net = Net::start(seed, storage(), &places(12, 6)).await?;
+async fn network(setting: Setting) -> Result<(Net, usize), Broken> {
+    let mut net = Net::start(setting, storage(), &places(12, 6)).await?;
     for _ in 0..40 {
         put(&mut net).await?;
     }
@@ -53,8 +53,8 @@ fn total(fragments: &[FragmentRecord]) -> u64 {
 }
 
 /// Drops a part of the fragments, says nothing, and opens only what it can.
-pub(super) async fn drop_data(seed: u64, percent: u8, notes: &mut Vec<String>) -> Result<Net, Broken> {
-    let (mut net, cheat) = network(seed).await?;
+pub(super) async fn drop_data(setting: Setting, percent: u8, notes: &mut Vec<String>) -> Result<Net, Broken> {
+    let (mut net, cheat) = network(setting).await?;
     let number = suspect(&mut net, cheat);
     let mut left = net.hosts[cheat].fragments().await?;
     let held = left.len();
@@ -97,8 +97,8 @@ pub(super) async fn drop_data(seed: u64, percent: u8, notes: &mut Vec<String>) -
 }
 
 /// Commits when it is too late.
-pub(super) async fn late(seed: u64, notes: &mut Vec<String>) -> Result<Net, Broken> {
-    let (mut net, cheat) = network(seed).await?;
+pub(super) async fn late(setting: Setting, notes: &mut Vec<String>) -> Result<Net, Broken> {
+    let (mut net, cheat) = network(setting).await?;
     let number = suspect(&mut net, cheat);
     let audits = storage().audits.expect("there are rounds");
     net.hosts[cheat].set_lie(Lie::CommitLate(Duration::from_millis(audits.commit_ms) + BLOCK * 2));
@@ -121,8 +121,8 @@ pub(super) async fn late(seed: u64, notes: &mut Vec<String>) -> Result<Net, Brok
 }
 
 /// Opens nothing of what beacon B asks for.
-pub(super) async fn withhold(seed: u64, notes: &mut Vec<String>) -> Result<Net, Broken> {
-    let (mut net, cheat) = network(seed).await?;
+pub(super) async fn withhold(setting: Setting, notes: &mut Vec<String>) -> Result<Net, Broken> {
+    let (mut net, cheat) = network(setting).await?;
     let number = suspect(&mut net, cheat);
     let before = net.watch.of(number);
     net.hosts[cheat].set_lie(Lie::Withhold);
@@ -150,8 +150,8 @@ pub(super) async fn withhold(seed: u64, notes: &mut Vec<String>) -> Result<Net, 
 }
 
 /// Keeps nothing, and makes what is asked for from fragments of others when a round asks for it.
-pub(super) async fn borrow(seed: u64, time: Duration, notes: &mut Vec<String>) -> Result<Net, Broken> {
-    let (mut net, cheat) = network(seed).await?;
+pub(super) async fn borrow(setting: Setting, time: Duration, notes: &mut Vec<String>) -> Result<Net, Broken> {
+    let (mut net, cheat) = network(setting).await?;
     // It is no suspect: rounds cannot see where bytes come from. What they can do is to make it dear.
     let fragments = net.hosts[cheat].fragments().await?;
     let sources = u64::from(storage().profile.data());

@@ -3,7 +3,7 @@
 use super::{filled, heal, put};
 use crate::{
     Broken, ensure,
-    net::{BLOCK, Net, REGIONS, ROUND, places, storage},
+    net::{BLOCK, Net, REGIONS, ROUND, Setting, places, storage},
 };
 use std::time::Duration;
 use types::spec::{RepairSpec, StorageSpec};
@@ -12,8 +12,8 @@ use types::spec::{RepairSpec, StorageSpec};
 const GONE_MAX: usize = 3;
 
 /// Machines die for good and others join, while objects are put and read.
-pub(super) async fn churn(seed: u64, time: Duration) -> Result<Net, Broken> {
-    let mut net = filled(seed, 14, 3, 6).await?;
+pub(super) async fn churn(setting: Setting, time: Duration) -> Result<Net, Broken> {
+    let mut net = filled(setting, 14, 3, 6).await?;
     let end = net.age() + time;
     while net.age() < end {
         if let Some(index) = killable(&mut net) {
@@ -48,8 +48,8 @@ fn killable(net: &mut Net) -> Option<usize> {
 }
 
 /// Machines lose power in the midst of anything.
-pub(super) async fn crashes(seed: u64, time: Duration) -> Result<Net, Broken> {
-    let mut net = filled(seed, 10, 3, 4).await?;
+pub(super) async fn crashes(setting: Setting, time: Duration) -> Result<Net, Broken> {
+    let mut net = filled(setting, 10, 3, 4).await?;
     let end = net.age() + time;
     while net.age() < end {
         let count = net.chance.within(1..4);
@@ -68,9 +68,9 @@ pub(super) async fn crashes(seed: u64, time: Duration) -> Result<Net, Broken> {
 }
 
 /// At most two members of a volume are in one region; all of one region cannot be reached for some rounds.
-pub(super) async fn dark(seed: u64, time: Duration) -> Result<Net, Broken> {
+pub(super) async fn dark(setting: Setting, time: Duration) -> Result<Net, Broken> {
     let repair = RepairSpec { cap_divisor: 4, ..storage().repair };
-    let mut net = Net::start(seed, StorageSpec { repair, ..storage() }, &places(16, 3)).await?;
+    let mut net = Net::start(setting, StorageSpec { repair, ..storage() }, &places(16, 3)).await?;
     for _ in 0..6 {
         put(&mut net).await?;
     }
@@ -101,8 +101,8 @@ pub(super) async fn dark(seed: u64, time: Duration) -> Result<Net, Broken> {
 }
 
 /// Everything is slow, and much is lost.
-pub(super) async fn storm(seed: u64, time: Duration) -> Result<Net, Broken> {
-    let mut net = filled(seed, 10, 3, 4).await?;
+pub(super) async fn storm(setting: Setting, time: Duration) -> Result<Net, Broken> {
+    let mut net = filled(setting, 10, 3, 4).await?;
     net.weather.set(50..800, 20_000);
     let end = net.age() + time;
     while net.age() < end {

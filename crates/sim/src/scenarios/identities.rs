@@ -3,7 +3,7 @@
 use super::{heal, put};
 use crate::{
     Broken, ensure,
-    net::{Net, ROUND, places, storage},
+    net::{Net, ROUND, Setting, places, storage},
 };
 use std::time::Duration;
 use types::spec::{RepairSpec, StorageSpec};
@@ -16,7 +16,7 @@ const REGION: usize = 100;
 const NETWORK: u32 = 64_512;
 
 /// All identities are in one region and one network: no volume has more of them than the caps allow, whatever dies.
-pub(super) async fn identities(seed: u64, time: Duration, notes: &mut Vec<String>) -> Result<Net, Broken> {
+pub(super) async fn identities(setting: Setting, time: Duration, notes: &mut Vec<String>) -> Result<Net, Broken> {
     let repair = RepairSpec { cap_divisor: CAP_DIVISOR, ..storage().repair };
     let mut all = places(12, 3);
     let identity = |mut place: crate::host::Place| {
@@ -24,7 +24,7 @@ pub(super) async fn identities(seed: u64, time: Duration, notes: &mut Vec<String
         place
     };
     all.extend(places(IDENTITIES, 3).into_iter().map(identity));
-    let mut net = Net::start(seed, StorageSpec { repair, ..storage() }, &all).await?;
+    let mut net = Net::start(setting, StorageSpec { repair, ..storage() }, &all).await?;
     let end = net.age() + time;
     let mut kills = 0;
     loop {

@@ -3,15 +3,12 @@
 use super::{filled, heal};
 use crate::{
     Broken, ensure,
-    net::{Net, ROUND, insist, storage},
+    net::{Net, ROUND, Setting, insist, storage},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_signer::SignerSync;
 use alloy_sol_types::SolEvent;
-use client::{
-    ChainApi,
-    chain::{LogFilter, Network},
-};
+use client::chain::{LogFilter, Network};
 use proofs::chunk::{self, CHUNK_BYTES, Hash};
 use std::time::Duration;
 use transport::{Fragment, MemoryTransport, Sign, SignSegment, StageHeader, Transport};
@@ -40,8 +37,8 @@ fn failed(error: impl std::fmt::Display) -> Broken {
 }
 
 /// The writer pays and is believed, until somebody shows one column of chunks.
-pub(super) async fn malformed(seed: u64, time: Duration, notes: &mut Vec<String>) -> Result<Net, Broken> {
-    let mut net = filled(seed, 10, 3, 4).await?;
+pub(super) async fn malformed(setting: Setting, time: Duration, notes: &mut Vec<String>) -> Result<Net, Broken> {
+    let mut net = filled(setting, 10, 3, 4).await?;
     let garbage = Garbage::new(net.chance.bytes(LENGTH))?;
     let volume = garbage.store(&mut net).await?;
     // Members show what was committed: the garbage is not their fault.

@@ -3,7 +3,7 @@
 use super::{Message, Reader, WireError, read_profile, read_proof, write_proof};
 use crate::{
     limits::{FRAGMENT_BYTES_MAX, PATH_NODES_MAX, SIGN_SEGMENTS_MAX},
-    message::{Fetch, LeavesQuery, Request, Sign, SignSegment, StageHeader, StatusQuery},
+    message::{Acknowledge, Disown, Fetch, LeavesQuery, Rebuild, Request, Sign, SignSegment, StageHeader, StatusQuery},
 };
 use alloy_primitives::{B256, Signature};
 use bytes::Bytes;
@@ -14,6 +14,9 @@ const SIGN: u8 = 2;
 const FETCH: u8 = 3;
 const STATUS: u8 = 4;
 const LEAVES: u8 = 5;
+const DISOWN: u8 = 6;
+const REBUILD: u8 = 7;
+const ACKNOWLEDGE: u8 = 8;
 
 /// A request as far as its header tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,18 @@ pub(crate) fn encode_request(request: &Request) -> Result<Message, WireError> {
         Request::Leaves(LeavesQuery { volume, from, limit }) => {
             Message::new(LEAVES, &[*volume, *from, *limit].map(u32::to_be_bytes).concat(), Bytes::new())
         }
+        Request::Disown(Disown { volume, index, rebuilt }) => {
+            let header = [&volume.to_be_bytes(), &index.to_be_bytes(), rebuilt.as_slice()].concat();
+            Message::new(DISOWN, &header, Bytes::new())
+        }
+        Request::Rebuild(Rebuild { volume, index, segment, seat }) => {
+            let numbers = [volume.to_be_bytes(), index.to_be_bytes()].concat();
+            Message::new(REBUILD, &[&numbers, segment.as_slice(), &seat.to_be_bytes()].concat(), Bytes::new())
+        }
+        Request::Acknowledge(Acknowledge { volume, seat, bytes, signature }) => {
+            let place = [&volume.to_be_bytes()[..], &seat.to_be_bytes()].concat();
+            Message::new(ACKNOWLEDGE, &[&place, &bytes.to_be_bytes()[..], signature].concat(), Bytes::new())
+        }
     })
 }
 
@@ -54,6 +69,23 @@ pub(crate) fn decode_request(kind: u8, header: &[u8]) -> Result<RequestHead, Wir
             volume: reader.u32()?,
             from: reader.u32()?,
             limit: reader.u32()?,
+        })),
+        DISOWN => RequestHead::Complete(Request::Disown(Disown {
+            volume: reader.u32()?,
+            index: reader.u32()?,
+            rebuilt: B256::from(reader.array::<32>()?),
+        })),
+        REBUILD => RequestHead::Complete(Request::Rebuild(Rebuild {
+            volume: reader.u32()?,
+            index: reader.u32()?,
+            segment: B256::from(reader.array::<32>()?),
+            seat: reader.u16()?,
+        })),
+        ACKNOWLEDGE => RequestHead::Complete(Request::Acknowledge(Acknowledge {
+            volume: reader.u32()?,
+            seat: reader.u16()?,
+            bytes: reader.u64()?,
+            signature: reader.array()?,
         })),
         _ => return Err(WireError("unknown kind of request")),
     };

@@ -18,6 +18,7 @@ const SIGNATURE: u8 = 129;
 const FRAGMENT: u8 = 130;
 const STATUS: u8 = 131;
 const LEAVES: u8 = 132;
+const ACKNOWLEDGED: u8 = 133;
 const REFUSED: u8 = 255;
 
 /// A response as far as its header tells.
@@ -37,6 +38,7 @@ pub(crate) fn encode_response(response: &Response) -> Result<Message, WireError>
         Response::Fragment(reply) => Message::new(FRAGMENT, &encode_claim(&reply.claim())?, reply.bytes.clone()),
         Response::Status(status) => Message::new(STATUS, &encode_status(status)?, Bytes::new()),
         Response::Leaves(leaves) => Message::new(LEAVES, &encode_leaves(leaves)?, Bytes::new()),
+        Response::Acknowledged => Message::new(ACKNOWLEDGED, &[], Bytes::new()),
         Response::Refused(refusal) => Message::new(REFUSED, &encode_refusal(refusal), Bytes::new()),
     })
 }
@@ -50,6 +52,7 @@ pub(crate) fn decode_response(kind: u8, header: &[u8]) -> Result<ResponseHead, W
         FRAGMENT => ResponseHead::Fragment(decode_claim(&mut reader)?),
         STATUS => ResponseHead::Complete(Response::Status(decode_status(&mut reader)?)),
         LEAVES => ResponseHead::Complete(Response::Leaves(decode_leaves(&mut reader)?)),
+        ACKNOWLEDGED => ResponseHead::Complete(Response::Acknowledged),
         REFUSED => ResponseHead::Complete(Response::Refused(decode_refusal(&mut reader)?)),
         _ => return Err(WireError("unknown kind of response")),
     };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::message::{
-    Fetch, LeavesQuery, Refusal, RefusalReason, Request, Response, StatusQuery,
+    Acknowledge, Disown, Fetch, LeavesQuery, Rebuild, Refusal, RefusalReason, Request, Response, StatusQuery,
     sample::{leaf, reply, reply_range, sign, stage, status},
 };
 use proptest::prelude::*;
@@ -20,6 +20,9 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("fetch_range", Request::Fetch(Fetch { segment, index: 3, range: Some(1..65536) })),
         ("status", Request::Status(StatusQuery { from_volume: 6 })),
         ("leaves", Request::Leaves(LeavesQuery { volume: 1, from: 2, limit: 3 })),
+        ("disown", Request::Disown(Disown { volume: 1, index: 2, rebuilt: segment })),
+        ("rebuild", Request::Rebuild(Rebuild { volume: 1, index: 2, segment, seat: 3 })),
+        ("acknowledge", Request::Acknowledge(Acknowledge { volume: 1, seat: 2, bytes: 3, signature: [4; 96] })),
     ]
 }
 
@@ -32,6 +35,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("fragment_range", Response::Fragment(reply_range(300_000, 20_000..20_001))),
         ("status", Response::Status(status())),
         ("leaves", Response::Leaves(vec![leaf(1), leaf(2)])),
+        ("acknowledged", Response::Acknowledged),
         ("refused", Response::Refused(Refusal::new(busy, "later"))),
     ]
 }
@@ -154,7 +158,7 @@ proptest! {
     #[test]
     fn hostile_requests_never_panic_and_have_one_encoding(
         header in mutated(requests().iter().map(|(_, r)| split(&encode_request(r).unwrap()).1.to_vec()).collect()),
-        kind in 0u8..8,
+        kind in 0u8..10,
     ) {
         if let Ok(RequestHead::Complete(request)) = decode_request(kind, &header) {
             let message = encode_request(&request).unwrap();
@@ -165,7 +169,7 @@ proptest! {
     #[test]
     fn hostile_responses_never_panic_and_have_one_encoding(
         header in mutated(responses().iter().map(|(_, r)| split(&encode_response(r).unwrap()).1.to_vec()).collect()),
-        kind in prop::sample::select(vec![128u8, 129, 130, 131, 132, 133, 255]),
+        kind in prop::sample::select(vec![128u8, 129, 130, 131, 132, 133, 134, 255]),
     ) {
         if let Ok(ResponseHead::Complete(response)) = decode_response(kind, &header) {
             let message = encode_response(&response).unwrap();

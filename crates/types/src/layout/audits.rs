@@ -8,12 +8,16 @@ const CLOCK: U256 = U256::ZERO;
 const SAMPLED: U256 = U256::from_limbs([2, 0, 0, 0]);
 const BEACON_A: U256 = U256::from_limbs([3, 0, 0, 0]);
 const BEACON_B: U256 = U256::from_limbs([4, 0, 0, 0]);
-/// `mapping(uint32 miner => Miner)`, 9 slots each.
+/// `mapping(uint32 miner => Miner)`, 10 slots each.
 const MINERS: U256 = U256::from_limbs([10, 0, 0, 0]);
 /// `mapping(uint64 round => bytes32)`.
 const BEACONS: U256 = U256::from_limbs([15, 0, 0, 0]);
-/// Place of a miner's runs in its record.
+/// `mapping(uint64 => Demand)`.
+const DEMANDS: U256 = U256::from_limbs([17, 0, 0, 0]);
+/// Places in a miner's record: what it is asked beside rounds, its runs, and its demands.
+const LOAD: u64 = 7;
 const RUNS: u64 = 8;
+const DEMAND_LIST: u64 = 9;
 
 /// What a round is at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +111,158 @@ packed! {
         lot: u32,
         /// The first round that opens after the pledge: its beacon A is what their idle units come from.
         round: u64,
+    }
+}
+
+packed! {
+    /// What a miner is asked beside rounds.
+    pub struct Load {
+        /// During which `challenges` were made.
+        round: u64,
+        /// Directed challenges.
+        challenges: u32,
+        /// Demands ever made of it.
+        demands: u32,
+        /// Of these, not settled.
+        pending: u32,
+        /// The round until which the last of these may be met.
+        until: u64,
+    }
+}
+
+/// How a demand stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum DemandState {
+    /// Walks are to be shown.
+    Open = 1,
+    /// All were.
+    Met = 2,
+    /// Not in time.
+    Failed = 3,
+    /// The lot's root was taken back meanwhile.
+    Void = 4,
+}
+
+packed! {
+    /// Walks that a beacon asks of consecutive lots of a miner.
+    pub struct Demand {
+        /// The miner.
+        miner: u32,
+        /// The first lot.
+        first: u32,
+        /// How many.
+        lots: u8,
+        /// Number of the first walk.
+        first_walk: u32,
+        /// How many.
+        walks: u8,
+        /// Bit t: walk `first_walk + t` was shown.
+        shown: u32,
+        /// Whose beacon A draws them.
+        round: u64,
+        /// Rounds after that one in which they may be shown.
+        window: u16,
+        /// Of these, over when the last one was shown.
+        met: u16,
+        /// A [`DemandState`]; zero if there is no such demand.
+        state: u8,
+    }
+}
+
+impl Demand {
+    /// The last round in which walks may be shown.
+    pub fn deadline(&self) -> u64 {
+        self.round.saturating_add(self.window.into())
+    }
+
+    /// The round during which the last walk was shown, if it was.
+    pub fn met_in(&self) -> Option<u64> {
+        (self.state == DemandState::Met as u8).then(|| self.round.saturating_add(self.met.into()))
+    }
+
+    /// Whether walk `first_walk + walk` was shown.
+    pub fn has(&self, walk: u8) -> bool {
+        self.shown.checked_shr(walk.into()).unwrap_or_default() & 1 == 1
+    }
+
+    /// Walks that were not shown.
+    pub fn missing(&self) -> u32 {
+        u32::from(self.walks).saturating_sub(self.shown.count_ones())
+    }
+}
+
+/// How much a miner is asked beside rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadQuery {
+    /// The miner.
+    pub miner: u32,
+}
+
+impl LoadQuery {
+    fn slot(&self) -> U256 {
+        offset(entry(&self.miner, MINERS), LOAD)
+    }
+}
+
+impl Query for LoadQuery {
+    type Record = Load;
+    const MODULE: Address = AUDITS;
+
+    fn slots(&self) -> Vec<U256> {
+        vec![self.slot()]
+    }
+
+    fn read(&self, words: &Words) -> Result<Load, Missing> {
+        words.one(AUDITS, self.slot())
+    }
+}
+
+/// The number of one of a miner's demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DemandNumberQuery {
+    /// The miner.
+    pub miner: u32,
+    /// Which of its demands, from 0 on.
+    pub index: u32,
+}
+
+impl DemandNumberQuery {
+    fn slot(&self) -> U256 {
+        entry(&self.index, offset(entry(&self.miner, MINERS), DEMAND_LIST))
+    }
+}
+
+impl Query for DemandNumberQuery {
+    type Record = u64;
+    const MODULE: Address = AUDITS;
+
+    fn slots(&self) -> Vec<U256> {
+        vec![self.slot()]
+    }
+
+    fn read(&self, words: &Words) -> Result<u64, Missing> {
+        words.one(AUDITS, self.slot())
+    }
+}
+
+/// A demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DemandQuery {
+    /// Its number.
+    pub demand: u64,
+}
+
+impl Query for DemandQuery {
+    type Record = Demand;
+    const MODULE: Address = AUDITS;
+
+    fn slots(&self) -> Vec<U256> {
+        vec![entry(&self.demand, DEMANDS)]
+    }
+
+    fn read(&self, words: &Words) -> Result<Demand, Missing> {
+        words.one(AUDITS, entry(&self.demand, DEMANDS))
     }
 }
 

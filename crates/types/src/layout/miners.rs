@@ -44,7 +44,7 @@ packed! {
         lots: u32,
         /// In no volume.
         free: u32,
-        /// What the pool counts of them; less than `free` while new ones wait, none while it drains.
+        /// What the pool counts of them; less than `free` while new ones wait, none while it drains or is silent.
         weight: u32,
         /// Next free lot to be drawn.
         first: u32,
@@ -54,6 +54,8 @@ packed! {
         rebuilds: u16,
         /// Of the free ones, those that are too young to be drawn.
         young: u32,
+        /// Missed so many audit rounds in a row that none is drawn.
+        silent: bool,
     }
 }
 

@@ -70,7 +70,10 @@ impl<'a> Duties<'a> {
     /// What a lot owed; inside, why that cannot be told any more.
     pub async fn of(&mut self, lot: u32) -> Result<Result<LotDuty, String>, ChainError> {
         let place: IMiners::lotReturn = self.network.read(MINERS, &IMiners::lotCall { id: lot }).await?;
-        let idle_root = self.idle_root(lot, place.miner).await?;
+        let idle_root = match self.idle_root(lot, place.miner).await? {
+            Ok(idle_root) => idle_root,
+            Err(reason) => return Ok(Err(reason)),
+        };
         if place.state == 2 {
             return Ok(Err(format!("lot {lot} was withdrawn since, and its seat is not known any more")));
         }
@@ -105,11 +108,16 @@ impl<'a> Duties<'a> {
         Ok(Ok(found))
     }
 
-    /// The lot's idle root, if it was named before the round.
-    async fn idle_root(&self, lot: u32, miner: u32) -> Result<Option<B256>, ChainError> {
+    /// The lot's idle root, if it was checked before the round, or named where pledges are not checked; inside, why that
+    /// cannot be told any more.
+    async fn idle_root(&self, lot: u32, miner: u32) -> Result<Result<Option<B256>, String>, ChainError> {
+        let spec = self.network.0.spec().await?;
         let root: B256 = self.network.read(AUDITS, &IAudits::idleRootCall { lot }).await?;
+        if spec.storage.audits.as_ref().is_some_and(|audits| audits.pledges.is_some()) {
+            return self.checked_root(lot, miner, root).await;
+        }
         if root.is_zero() {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         let topics = [Some(vec![IAudits::Plotted::SIGNATURE_HASH]), Some(vec![U256::from(miner).into()]), None, None];
         let filter = LogFilter { from: self.at.0, to: None, address: AUDITS, topics };
@@ -118,7 +126,28 @@ impl<'a> Duties<'a> {
             let lots = u64::from(event.firstLot)..u64::from(event.firstLot) + event.idleRoots.len() as u64;
             (entry.height, entry.log_index) > self.at && lots.contains(&u64::from(lot))
         });
-        Ok((!named_later).then_some(root))
+        Ok(Ok((!named_later).then_some(root)))
+    }
+
+    async fn checked_root(&self, lot: u32, miner: u32, root: B256) -> Result<Result<Option<B256>, String>, ChainError> {
+        // It counts for less, or for another root, what was taken back since.
+        let of_miner = Some(vec![U256::from(miner).into()]);
+        let topics = [Some(vec![IAudits::DemandFailed::SIGNATURE_HASH]), None, of_miner, None];
+        let filter = LogFilter { from: self.at.0, to: None, address: AUDITS, topics };
+        if !self.network.0.logs(filter).await?.is_empty() {
+            return Ok(Err(format!(
+                "miner {miner} lost idle roots since, and it is not known which lots they were of"
+            )));
+        }
+        let check = self.network.read(AUDITS, &IAudits::checkOfCall { lot }).await?;
+        if root.is_zero() || check.round == 0 {
+            return Ok(Ok(None));
+        }
+        let demand = Some(vec![U256::from(check.demand).into()]);
+        let topics = [Some(vec![IAudits::DemandMet::SIGNATURE_HASH]), demand, None, None];
+        let filter = LogFilter { from: 0, to: Some(self.at.0), address: AUDITS, topics };
+        let met = self.network.0.logs(filter).await?;
+        Ok(Ok(met.iter().any(|entry| (entry.height, entry.log_index) < self.at).then_some(root)))
     }
 }
 

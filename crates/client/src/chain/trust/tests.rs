@@ -207,7 +207,7 @@ fn what_is_older_than_what_was_seen_does_not_count() {
 #[test]
 fn what_is_too_old_by_the_clock_does_not_count() {
     let recorded = recorded();
-    let at = |clock| Trust::with_clock(Arc::new(recorded.spec()), clock).expect("a committee's key");
+    let at = |clock: fn() -> u64| Trust::with_clock(Arc::new(recorded.spec()), clock).expect("a committee's key");
     let just = at(|| self::recorded().timestamp_ms + AGE_MAX_MS);
     assert!(just.check(&recorded.keys(), &recorded.newer, 0).is_ok());
     let late = at(|| self::recorded().timestamp_ms + AGE_MAX_MS + 1);

@@ -159,6 +159,9 @@ impl Service for TestMiner {
             Request::Status(_) => {
                 Ok(Response::Status(MinerStatus { miner: self.id, free_bytes: 1, height: 1, volumes: Vec::new() }))
             }
+            Request::Disown(_) | Request::Rebuild(_) | Request::Acknowledge(_) => {
+                Err(Refusal::new(RefusalReason::Unknown, "nothing is repaired here"))
+            }
         };
         answer.unwrap_or_else(Response::from)
     }

@@ -9,7 +9,7 @@ use client::Sender;
 use std::time::Instant;
 use types::{
     abi::{IMiners, MINERS},
-    spec::{RepairSpec, StorageSpec},
+    spec::{PledgeSpec, RepairSpec, StorageSpec},
 };
 
 /// Lots of each miner, and of all.
@@ -22,14 +22,19 @@ const ROUNDS: u64 = 4;
 
 /// Rounds of four minutes: every opening makes a block, and takes a tenth of a second.
 fn filled() -> StorageSpec {
-    let audits = AuditSpec { light_divisor: 1, deep_divisor: 2, samples: 128, ..AuditSpec::devnet_with(240_000) };
+    let audits =
+        AuditSpec { light_divisor: 1, deep_divisor: 2, samples: 128, pledges: None, ..AuditSpec::devnet_with(240_000) };
     let repair = RepairSpec { grace_ms: 600_000, ..RepairSpec::default() };
     StorageSpec { lot_slots: 16, audits: Some(audits), repair, ..storage() }
 }
 
 /// A network in its second round, with all lots plotted and their roots named.
 async fn plotted() -> Net {
-    let mut net = Net::filling(filled(), Some(LOTS as u32)).await;
+    plotted_with(filled()).await
+}
+
+async fn plotted_with(spec: StorageSpec) -> Net {
+    let mut net = Net::filling(spec, Some(LOTS as u32)).await;
     net.lease(1, 20 * FRAGMENT_BYTES, DAY_MS / 2).await;
     let reserve = U256::from(10).pow(U256::from(18));
     net.owner.call(AUDITS, reserve, &IAudits::fundCall {}).await.expect("funds");
@@ -155,4 +160,28 @@ async fn free_lots(net: &Net, miner: u32) -> Vec<u32> {
     let calls: Vec<_> = lots.iter().map(|id| IMiners::lotCall { id: *id }).collect();
     let states = network.read_many(MINERS, &calls).await.expect("answers");
     lots.into_iter().zip(states).filter(|(_, lot)| lot.volume == 0).map(|(lot, _)| lot).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_miner_that_plotted_shows_its_walks_across_a_restart_and_its_lots_are_checked() {
+    let mut spec = filled();
+    let pledges = PledgeSpec { walks: 4, window_rounds: 4, lots_per_spot: u32::MAX };
+    spec.audits.as_mut().expect("has rounds").pledges = Some(pledges);
+    let mut net = plotted_with(spec).await;
+    let before = logs::<IAudits::Demanded>(&net).await;
+    assert_eq!(before.iter().map(|demand| usize::from(demand.lots)).sum::<usize>(), LOTS_OF_ALL);
+    net.crash(0, 3).await;
+    let last = before.iter().map(|demand| demand.round).max().expect("some are made");
+    for number in 3..=last {
+        commit_round(&mut net, number, 0).await;
+        finish_round(&mut net, number, 0).await;
+    }
+    // Units are plotted in real time: the chain's stands nearly still meanwhile.
+    net.chain.skip(A_LOOK);
+    wait_for::<IAudits::DemandMet>(&net, before.len()).await;
+    assert!(logs::<IAudits::DemandFailed>(&net).await.is_empty());
+    assert!(logs::<IAudits::Shown>(&net).await.len() >= before.iter().map(|made| usize::from(made.walks)).sum());
+    let lot = before[0].firstLot;
+    let checked = Network(&*net.chain).read(AUDITS, &IAudits::checkOfCall { lot }).await.expect("answers");
+    assert!(checked.round > 0 && checked.demand == before[0].demand);
 }

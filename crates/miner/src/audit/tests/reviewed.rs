@@ -10,7 +10,7 @@ use client::{
     chain::{AccountState, CallRequest, Head, LogEntry, LogFilter, MemoryChain, Network, Proved, TransactionReceipt},
 };
 use std::sync::Arc;
-use types::{ChainSpec, abi::IAudits, state::StateKey};
+use types::{Beacon, ChainSpec, abi::IAudits, state::StateKey};
 
 /// How far back rounds are looked for.
 const BLOCKS: u64 = 1_000_000;
@@ -28,6 +28,7 @@ pub async fn nothing_else_is_opened(net: &Net, round: u64, opened: usize) {
     let honest = review(&*net.chain, round).await;
     assert!(honest.closed && honest.holds() && honest.faults.is_empty(), "{honest:?}");
     assert_eq!((honest.openings.len(), honest.committed), (opened, 8));
+    assert_eq!(honest.beacons, [Finding::Holds, Finding::Holds]);
     for opening in &honest.openings {
         assert_eq!(opening.finding, Finding::Holds, "{opening:?}");
     }
@@ -47,6 +48,7 @@ pub async fn nothing_else_is_opened(net: &Net, round: u64, opened: usize) {
 
     let changed = review(&Tampered(net.chain.clone()), round).await;
     assert!(!changed.holds());
+    assert!(changed.beacons.iter().all(is_contradicted), "{changed:?}");
     assert!(changed.openings.iter().all(|opening| is_contradicted(&opening.finding)), "{changed:?}");
 }
 
@@ -65,7 +67,7 @@ pub async fn faults_follow(net: &Net, round: u64, miner: u32, count: usize) {
     assert!(changed.faults.iter().all(|fault| is_contradicted(&fault.finding)), "{changed:?}");
 }
 
-/// A chain whose verdicts name other slots, and whose transactions opened other bytes.
+/// A chain whose verdicts name other slots, whose transactions opened other bytes, and whose headers have other seeds.
 struct Tampered(Arc<MemoryChain>);
 
 #[async_trait]
@@ -89,6 +91,11 @@ impl ChainApi for Tampered {
         *opening.last_mut().expect("it is not empty") ^= 1;
         call.opening = opening.into();
         Ok(Some((to, call.abi_encode().into())))
+    }
+
+    async fn beacon(&self, height: u64) -> Result<Option<Beacon>, ChainError> {
+        let beacon = self.0.beacon(height).await?;
+        Ok(beacon.map(|beacon| Beacon { seed: vec![0; 48].into(), ..beacon }))
     }
 
     async fn spec(&self) -> Result<Arc<ChainSpec>, ChainError> {

@@ -368,6 +368,87 @@ fn a_silent_miner_loses_its_seats_and_may_return() {
     let _: IAudits::NotSilent = refusal(farm.net.try_call(BOB, AUDITS, &report));
 }
 
+/// What the pool counts of all lots, and whether it is frozen for a draw.
+fn pool(farm: &Farm) -> (u64, bool) {
+    let sums = farm.net.world.storage[&(MINERS, U256::from(6))];
+    (sums.as_limbs()[0], sums.bit(224))
+}
+
+fn is_silent(farm: &mut Farm, miner: u32) -> bool {
+    farm.net.view(MINERS, &IMiners::standingCall { id: miner }).silent
+}
+
+/// Nine are free, and one of them, that answers nothing, would start new volumes with a dead member.
+#[test]
+fn silent_miners_are_not_drawn_until_they_answer() {
+    let mut farm = stocked(17);
+    let members = farm.net.volume(1).miners;
+    let silent = (1..=17).find(|miner| !members.contains(miner)).expect("nine hold no seat");
+    let others = (1..=17).filter(|miner| *miner != silent);
+    farm.play(others.clone());
+    farm.net.call(BOB, AUDITS, &IAudits::reportCall { miner: silent });
+    assert_eq!((is_silent(&mut farm, silent), pool(&farm)), (false, (9, false)), "one round may be a restart");
+    farm.play(others);
+    farm.net.call(BOB, AUDITS, &IAudits::reportCall { miner: silent });
+    assert_eq!((is_silent(&mut farm, silent), pool(&farm)), (true, (8, false)));
+    // Lots that it pledges meanwhile do not count either.
+    farm.net.pledge(silent, 1);
+    assert_eq!(pool(&farm), (8, false));
+    let operator = farm.operator(silent);
+    for draining in [true, false] {
+        farm.net.call(operator, MINERS, &IMiners::setDrainingCall { draining });
+    }
+    assert_eq!(pool(&farm), (8, false), "ceasing to drain is no answer");
+
+    farm.open_round();
+    farm.commit_all(1..=17);
+    assert_eq!((is_silent(&mut farm, silent), pool(&farm)), (false, (10, false)));
+    let changes = farm.net.events::<IMiners::SilenceChanged>();
+    let changes: Vec<_> = changes.iter().map(|change| (change.miner, change.silent)).collect();
+    assert_eq!(changes, [(silent, true), (silent, false)]);
+}
+
+/// Its silence comes to light while it goes, and takes its weight out of the pool once.
+#[test]
+fn a_miner_retires_out_of_silence() {
+    let mut farm = stocked(12);
+    let members = farm.net.volume(1).miners;
+    let silent = (1..=12).find(|miner| !members.contains(miner)).expect("four hold no seat");
+    farm.play((1..=12).filter(|miner| *miner != silent));
+    farm.open_round();
+    farm.until(OPEN);
+    farm.until(REST);
+    let was_silent = is_silent(&mut farm, silent);
+    let (before, _) = pool(&farm);
+    farm.net.call(farm.operator(silent), MINERS, &IMiners::retireCall {});
+    assert_eq!(pool(&farm).0, before - u64::from(!was_silent));
+    assert_eq!(farm.net.view(MINERS, &IMiners::minerCall { id: silent }).lots, 0);
+}
+
+/// Else whoever knows the beacon could choose who is drawn, by reporting or not.
+#[test]
+fn e4_silence_changes_no_pending_draw() {
+    let mut farm = stocked(12);
+    let members = farm.net.volume(1).miners;
+    let silent = (1..=12).find(|miner| !members.contains(miner)).expect("four hold no seat");
+    let others = (1..=12).filter(|miner| *miner != silent);
+    farm.play(others.clone());
+    farm.open_round();
+    farm.commit_all(others);
+    farm.until(OPEN);
+    leave(&mut farm, 0);
+    farm.wait_for(|farm| pool(farm).1);
+    farm.net.call(BOB, AUDITS, &IAudits::reportCall { miner: silent });
+    assert_eq!((is_silent(&mut farm, silent), pool(&farm)), (true, (4, true)));
+    farm.wait_for(|farm| !pool(farm).1);
+    let drawn = farm.seat(0).miner;
+    // It counted for this draw, and not for the next.
+    let left = if drawn == silent { 3 } else { 2 };
+    leave(&mut farm, 1);
+    farm.wait_for(|farm| pool(farm).1);
+    assert_eq!(pool(&farm), (left, true));
+}
+
 /// Nobody reports; samples find them, so many in a block and no more.
 #[test]
 fn the_cursor_declares_silent_members_lost() {

@@ -27,7 +27,8 @@ enum Habit {
 
 /// A network of miners with a lot each, none of which ever opens anything.
 fn synthetic(miners: u32, samples: u32, habit: Habit) -> Net {
-    let audits = AuditSpec { samples, ..AuditSpec::main() };
+    // Its lots name roots that stand for nothing.
+    let audits = AuditSpec { samples, pledges: None, ..AuditSpec::main() };
     let mut net = Net::new(StorageSpec { audits: Some(audits), ..StorageSpec::devnet() });
     let storage = Storage::at(U256::ZERO);
     let collateral = net.spec.lot_collateral;

@@ -290,6 +290,9 @@ fn a_miner_takes_over_one_column_at_a_time() {
     let states = [0, 1].map(|number| seat(&mut net, number).state);
     assert!(states.contains(&phase::REBUILDING) && states.contains(&phase::LOST), "{states:?}");
     let served = states.iter().position(|state| *state == phase::REBUILDING).unwrap() as u16;
+    let missing = net.events::<IVolumes::NoNewcomer>().pop().expect("it is said");
+    assert_eq!((missing.volume, missing.seats), (1, 1));
+    assert!(missing.againMs > net.world.block.timestamp_ms);
     finish(&mut net, served);
     net.add_miner(4);
     wait(&mut net, GRACE);
