@@ -67,8 +67,11 @@ pub(crate) struct Fetcher {
     directory: Arc<Directory>,
     peers: Arc<Scoreboard>,
     config: ReadConfig,
-    under_way: Mutex<HashMap<(SegmentId, Range<u64>), WeakShared<Reading>>>,
+    under_way: Mutex<HashMap<Span, WeakShared<Reading>>>,
 }
+
+/// Bytes of a segment.
+type Span = (SegmentId, Range<u64>);
 
 type Reading = BoxFuture<'static, Result<Bytes, ReadError>>;
 

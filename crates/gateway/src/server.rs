@@ -212,7 +212,7 @@ async fn serve<S: Storage, I>(
     let patience = patience.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (handler, patience) = (handler.clone(), patience.clone());
-        async move { Ok::<_, HttpError>(handler.answer(request, peer, &patience).await?) }
+        async move { handler.answer(request, peer, &patience).await }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder

@@ -34,6 +34,9 @@ pub struct Record<C> {
     pub content: C,
 }
 
+/// A record with its key.
+pub type Keyed<C> = (Key, Record<C>);
+
 /// Why a step ends without effect.
 #[derive(Debug)]
 pub enum Stop {
@@ -58,7 +61,7 @@ pub trait View {
     fn get(&mut self, key: &Key) -> Result<Option<Record<Self::Content>>, Stop>;
 
     /// At most `limit` records from `from` to before `to`, in order.
-    fn scan(&mut self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Record<Self::Content>)>, Stop>;
+    fn scan(&mut self, from: &Key, to: &Key, limit: usize) -> Result<Vec<Keyed<Self::Content>>, Stop>;
 
     /// Puts a record in place of what is there.
     fn put(&mut self, key: Key, record: Record<Self::Content>) -> Result<(), Stop>;

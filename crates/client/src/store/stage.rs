@@ -15,7 +15,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use sealing::{CHUNK_LENGTH, HEADER_LENGTH, Sealer, TAG_LENGTH};
 use std::{collections::HashMap, io::Cursor, sync::Arc};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    sync::OwnedSemaphorePermit,
+};
 
 /// Bytes that are read at once where nobody said how many come.
 const STEP_BYTES: usize = 64 << 10;
@@ -25,6 +28,16 @@ pub(super) struct Stage<'a> {
     pub(super) client: &'a Client,
     pub(super) bucket: &'a Bucket,
     pub(super) session: &'a Arc<Session>,
+}
+
+/// The short end of a large body.
+struct End {
+    /// Its segment.
+    number: usize,
+    /// Sealed.
+    bytes: Bytes,
+    /// What it takes, until a piece has that.
+    memory: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 type Source<'a> = &'a mut (dyn AsyncRead + Send + Unpin);
@@ -110,7 +123,7 @@ impl Stage<'_> {
             .map(|staged| (staged.number, Arc::new(StagedSegment(Mutex::new(Some(staged))))))
             .collect();
         let piece = |place: crate::write::Place| match (&end, segments.get(&place.number)) {
-            (Some((number, bytes, memory)), _) if *number == place.number => {
+            (Some(End { number, bytes, memory }), _) if *number == place.number => {
                 let from = place.offset as usize;
                 let bytes = bytes.slice(from..from + place.length as usize);
                 Piece::Held(Arc::new(Held { bytes, _memory: memory.lock().take() }))
@@ -130,11 +143,7 @@ impl Stage<'_> {
     }
 
     /// The sealed bytes of the segment that is not full, if it is short; else it is sent.
-    #[allow(clippy::type_complexity)]
-    async fn end(
-        &self,
-        assembler: &mut Assembler,
-    ) -> Option<(usize, Bytes, Mutex<Option<tokio::sync::OwnedSemaphorePermit>>)> {
+    async fn end(&self, assembler: &mut Assembler) -> Option<End> {
         if assembler.room() < self.held_bytes_max() {
             assembler.close();
             return None;
@@ -142,7 +151,7 @@ impl Stage<'_> {
         let (number, filled, memory) = assembler.take_open()?;
         let bytes = seal(filled).await;
         let memory = Memory::shrink(memory, bytes.len());
-        Some((number, bytes, Mutex::new(Some(memory))))
+        Some(End { number, bytes, memory: Mutex::new(Some(memory)) })
     }
 
     fn part(&self, key: sealing::WrappedKey, plain_length: u64, pieces: Vec<Piece>) -> NewPart {

@@ -3,7 +3,7 @@
 use super::versions::Found;
 use crate::{
     record::{Upload, decode, keys},
-    view::{Key, Record, Stop, View},
+    view::{Key, Keyed, Record, Stop, View},
 };
 use std::collections::VecDeque;
 
@@ -157,7 +157,7 @@ fn end_of_prefix(prefix: &str) -> String {
 struct Scanner<V: View> {
     from: Key,
     to: Key,
-    batch: VecDeque<(Key, Record<V::Content>)>,
+    batch: VecDeque<Keyed<V::Content>>,
     ended: bool,
 }
 
@@ -176,7 +176,7 @@ impl<V: View> Scanner<V> {
         }
     }
 
-    fn peek(&mut self, view: &mut V) -> Result<Option<&(Key, Record<V::Content>)>, Stop> {
+    fn peek(&mut self, view: &mut V) -> Result<Option<&Keyed<V::Content>>, Stop> {
         if self.batch.is_empty() && !self.ended {
             self.batch = view.scan(&self.from, &self.to, BATCH)?.into();
             self.ended = self.batch.len() < BATCH;
@@ -187,7 +187,7 @@ impl<V: View> Scanner<V> {
         Ok(self.batch.front())
     }
 
-    fn next(&mut self, view: &mut V) -> Result<Option<(Key, Record<V::Content>)>, Stop> {
+    fn next(&mut self, view: &mut V) -> Result<Option<Keyed<V::Content>>, Stop> {
         self.peek(view)?;
         Ok(self.batch.pop_front())
     }
