@@ -1,6 +1,7 @@
 //! Serve HTTP: so many connections, so much time for each step, an orderly end.
 
 mod patience;
+mod refusal;
 
 use crate::{
     metrics::{Metrics, Outcome},
@@ -14,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{HeaderName, HeaderValue},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
     service::service_fn,
 };
 use hyper_util::{
@@ -241,6 +242,9 @@ impl<S: Storage> Handler<S> {
         let begun = Instant::now();
         let method = request.method().clone();
         let origin = request.headers().get("origin").and_then(|origin| origin.to_str().ok()).map(str::to_string);
+        let is_form =
+            request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/form-data"));
+        let is_head = method == Method::HEAD;
         let bucket = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default().to_string();
         let mut response = if method == Method::OPTIONS {
             self.preflight(request.headers(), origin.as_deref(), &bucket).await
@@ -259,6 +263,9 @@ impl<S: Storage> Handler<S> {
             response
         };
         let id = hex::encode(rand::random::<[u8; 8]>());
+        if !is_head {
+            response = refusal::complete(response, &id, is_form).await;
+        }
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-amz-request-id", id);
         }
@@ -307,6 +314,6 @@ fn refusal(status: StatusCode, code: &str, message: &str) -> Response<Body> {
     let body = Full::new(Bytes::from(text)).map_err(|never: Infallible| match never {});
     let mut response = Response::new(Body::http_body(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     response
 }

@@ -3,7 +3,7 @@
 use super::versions::Found;
 use crate::{
     record::{Upload, decode, keys},
-    view::{Key, Keyed, Record, Stop, View},
+    view::{Key, Keyed, Stop, View},
 };
 use std::collections::VecDeque;
 

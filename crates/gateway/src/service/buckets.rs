@@ -1,6 +1,6 @@
 //! Make, list and remove buckets.
 
-use super::{Service, gate::denied, now_ms, objects::refused, respond::timestamp};
+use super::{Service, now_ms, objects::refused, respond::timestamp};
 use crate::{
     keys::ACCOUNT_USER,
     record::{Settings, Versioning, keys},
@@ -8,6 +8,7 @@ use crate::{
     storage::{Bucket as _, Storage},
     view::{Key, View},
 };
+use futures::{StreamExt, stream};
 use s3s::{
     S3Request, S3Response, S3Result,
     dto::{self, *},
@@ -16,6 +17,8 @@ use s3s::{
 
 /// Most buckets of one user.
 const BUCKETS_MAX: usize = 1000;
+/// Buckets whose settings are read at the same time.
+const LOOKS_AT_ONCE: usize = 16;
 
 impl<S: Storage> Service<S> {
     pub(super) async fn create_bucket(
@@ -34,6 +37,10 @@ impl<S: Storage> Service<S> {
                 "this gateway is region {}",
                 self.config().region
             ));
+        }
+        // Such a name is none of DNS, where buckets are parts of host names.
+        if input.bucket.contains(".-") || input.bucket.contains("-.") {
+            return Err(s3_error!(InvalidBucketName));
         }
         let headers = acl::Headers {
             canned: input.acl.as_ref().map(|acl| acl.as_str().to_string()),
@@ -87,7 +94,7 @@ impl<S: Storage> Service<S> {
             return Err(s3_error!(BucketAlreadyExists));
         }
         let same = there.grants == asked.grants && there.lock == asked.lock;
-        if same { Ok(()) } else { Err(s3_error!(BucketAlreadyOwnedByYou)) }
+        if same { Ok(()) } else { Err(s3_error!(BucketAlreadyExists, "you have this bucket, with other settings")) }
     }
 
     async fn settings(&self, name: &str) -> S3Result<Settings> {
@@ -96,9 +103,12 @@ impl<S: Storage> Service<S> {
 
     /// Names and settings of somebody's buckets, in order.
     async fn owned(&self, user: &str) -> S3Result<Vec<(String, Settings)>> {
+        let names = self.storage().list().await?;
+        let looked = stream::iter(names).map(|name| async move { (self.settings(&name).await, name) });
+        let mut looked = looked.buffer_unordered(LOOKS_AT_ONCE);
         let mut owned = Vec::new();
-        for name in self.storage().list().await? {
-            match self.settings(&name).await {
+        while let Some((settings, name)) = looked.next().await {
+            match settings {
                 Ok(settings) if settings.owner.as_deref().unwrap_or(ACCOUNT_USER) == user => {
                     owned.push((name, settings))
                 }
@@ -118,7 +128,13 @@ impl<S: Storage> Service<S> {
     ) -> S3Result<S3Response<ListBucketsOutput>> {
         let gate = self.gate(&request, "")?;
         gate.check_key("s3:ListAllMyBuckets").map_err(refused)?;
-        let who = gate.who.clone().ok_or_else(|| refused(denied()))?;
+        // Nobody has no buckets.
+        let Some(who) = gate.who.clone() else {
+            return Ok(S3Response::new(ListBucketsOutput {
+                buckets: Some(Vec::new()),
+                ..ListBucketsOutput::default()
+            }));
+        };
         let input = request.input;
         let max = usize::try_from(input.max_buckets.unwrap_or(10_000)).ok().filter(|max| (1..=10_000).contains(max));
         let max = max.ok_or_else(|| s3_error!(InvalidArgument, "a page has 1 to 10000 buckets"))?;

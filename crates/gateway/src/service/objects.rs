@@ -264,7 +264,10 @@ impl<S: Storage> Service<S> {
         if input.write_offset_bytes.is_some() {
             return Err(s3_error!(NotImplemented, "objects cannot be appended to"));
         }
-        if input.content_length.is_none() && !request.headers.contains_key("x-amz-decoded-content-length") {
+        let says_length = ["x-amz-decoded-content-length", "transfer-encoding"]
+            .iter()
+            .any(|name| request.headers.contains_key(*name));
+        if input.content_length.is_none() && !says_length {
             return Err(s3_error!(MissingContentLength));
         }
         let described = described!(input, &request.headers);
