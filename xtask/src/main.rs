@@ -1,10 +1,11 @@
-//! Build, test and measure the project: `cargo xtask up | test | lint | bench | sim | soak`.
+//! Build, test and measure the project: `cargo xtask up | test | lint | bench | sim | soak | s3-tests`.
 
 mod bench;
 mod lint;
 mod machine;
 mod network;
 mod run;
+mod s3_tests;
 mod sim;
 mod soak;
 mod test;
@@ -30,6 +31,9 @@ Commands:
   soak    Live through all scenarios of the simulator with many seeds, then store and read large files for hours
           while processes are killed.
           ARGS: --hours H (default 2), --size GIB (default 10), --data DIR, --seeds N (default 20)
+  s3-tests
+          Run the public S3 compatibility suite against a gateway, and compare with tests/s3/expected.txt.
+          ARGS: the folder of a copy of github.com/ceph/s3-tests; --write: note the results; -k EXPRESSION: some cases
 ";
 
 fn main() -> ExitCode {
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "sim" => sim::run(&rest),
         "soak" => soak::run(&rest),
+        "s3-tests" => s3_tests::run(&rest),
         "" | "help" | "-h" | "--help" => {
             eprint!("{HELP}");
             return ExitCode::SUCCESS;

@@ -1,6 +1,6 @@
 //! Run the whole test suite.
 
-use crate::{machine, network::Devnet, run};
+use crate::{machine, network::Devnet, run, s3_tests};
 use std::{path::Path, process::Command};
 
 /// Crates first, with the tests that start real processes, then the wallets of others.
@@ -15,7 +15,12 @@ pub fn run() -> Result<(), String> {
     run::run(Command::new("npm").args(["install", "--no-save", "--no-audit", "--no-fund"]).current_dir(&folder))?;
     // Its own tests have just built it.
     let devnet = Devnet::start(&run::cess(), &["--miners", "8"])?;
-    let result = drive(&devnet, &folder);
+    let result = drive(&devnet, &folder).and_then(|()| {
+        run::step("S3 with the tools of others");
+        let python = s3_tests::python_with("s3-check-python", &["-q", "boto3==1.43.11"])?;
+        let check = run::root().join("tests/s3/check.py");
+        run::run(Command::new(python).arg(check).arg(run::cess()).arg(devnet.dir()))
+    });
     devnet.stop(result)
 }
 

@@ -122,13 +122,15 @@ fn clients_and_miners_run_no_node() {
 
 #[test]
 fn libraries_stay_in_the_crates_that_own_them() {
-    let owners: [(&str, &[&str]); 8] = [
+    let owners: [(&str, &[&str]); 10] = [
         ("commonware-", &["chain", "light"]),
         ("revm", &["execution"]),
         ("iroh", &["transport"]),
         ("aws-lc-rs", &["sealing", "client"]),
         ("blst", &["types"]),
         ("tower-http", &["rpc"]),
+        ("s3s", &["gateway"]),
+        ("hyper", &["gateway"]),
         ("clap", &["cess"]),
         ("anyhow", &["cess"]),
     ];

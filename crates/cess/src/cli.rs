@@ -47,6 +47,15 @@ Run a storage miner: hold fragments, serve them, answer audits, rebuild what is 
 
 `cess miner status` shows how a miner stands, from any machine.";
 
+const GATEWAY_ABOUT: &str = "\
+Serve an account's buckets to S3's tools: command lines, SDKs, backup and sync programs, browsers.
+
+The gateway is the owner's machine: it holds the account's keys, and seals before anything leaves it. It starts only when
+there is an access key. `cess devnet` runs one.
+
+  cess gateway key create --config gateway.toml --policy read-write --bucket photos
+  cess gateway --config gateway.toml";
+
 const MINER_STATUS_ABOUT: &str = "\
 Show how a miner stands, from any machine, by what the chain says and what the miner itself answers.
 
@@ -168,6 +177,9 @@ pub enum Command {
     /// Run a storage miner, or show how one stands
     #[command(long_about = MINER_ABOUT)]
     Miner(MinerArgs),
+    /// Serve an account's buckets to S3's tools, or manage who may use them
+    #[command(long_about = GATEWAY_ABOUT)]
+    Gateway(GatewayArgs),
     /// Make accounts, look at them, send money
     #[command(subcommand)]
     Account(AccountCommand),
@@ -315,6 +327,98 @@ pub struct MinerStatusArgs {
     /// How many of the last blocks rounds, fines and payments are counted over
     #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub blocks: u64,
+}
+
+/// `cess gateway`
+#[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+pub struct GatewayArgs {
+    /// Configuration, TOML; docs/operate has a commented example
+    #[arg(long, value_name = "FILE", required = true)]
+    pub config: Option<PathBuf>,
+    /// Stop when whoever holds this file's lock is gone.
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub supervised: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Option<GatewayCommand>,
+}
+
+/// `cess gateway …`
+#[derive(Debug, Subcommand)]
+pub enum GatewayCommand {
+    /// Make, list and remove access keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Show traffic, errors and latency percentiles of a running gateway
+    Status {
+        /// The gateway's configuration; that of the devnet's gateway if it is not named
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
+/// `cess gateway key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make an access key; its secret is shown once
+    Create(KeyCreateArgs),
+    /// List access keys
+    List {
+        /// The gateway's configuration; that of the devnet's gateway if it is not named
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Remove an access key: the gateway refuses it at once
+    Remove {
+        /// Its id
+        id: String,
+        /// The gateway's configuration; that of the devnet's gateway if it is not named
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
+/// `cess gateway key create`
+#[derive(Debug, Args)]
+pub struct KeyCreateArgs {
+    /// What it may do: read and list; also write and delete objects; or everything
+    #[arg(long, value_enum)]
+    pub policy: KeyPolicyName,
+    /// Bucket that it is for, several times for several; all buckets without
+    #[arg(long = "bucket", value_name = "NAME")]
+    pub buckets: Vec<String>,
+    /// Days until it expires; never without
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub days: Option<u32>,
+    /// User that it is of: buckets and objects belong to users; the account itself without
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    /// Name that is shown for the user
+    #[arg(long, value_name = "NAME")]
+    pub display_name: Option<String>,
+    /// The user's mail address, for grants by address
+    #[arg(long, value_name = "ADDRESS")]
+    pub mail: Option<String>,
+    /// The access key id, if it has to be a certain one
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// File with the secret, if it has to be a certain one
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// The gateway's configuration; that of the devnet's gateway if it is not named
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What an access key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum KeyPolicyName {
+    /// Read and list
+    ReadOnly,
+    /// Also write and delete objects
+    ReadWrite,
+    /// Everything, also make, configure and remove buckets
+    Admin,
 }
 
 /// `cess validator`

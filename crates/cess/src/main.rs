@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod devnet;
 mod folders;
+mod gateway;
 mod miner;
 mod network;
 mod nodes;
@@ -22,7 +23,7 @@ mod validator;
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command, Globals, MinerArgs, MinerCommand, RoleArgs};
+use cli::{Cli, Command, GatewayArgs, Globals, MinerArgs, MinerCommand, RoleArgs};
 use devnet::Interrupts;
 use session::Session;
 use std::process::ExitCode;
@@ -68,6 +69,9 @@ fn run(Cli { globals, command }: Cli) -> Result<()> {
         Command::Miner(MinerArgs { config: Some(config), supervised, command: None }) => {
             in_runtime(miner::run(RoleArgs { config, supervised }))
         }
+        Command::Gateway(GatewayArgs { config: Some(config), supervised, command: None }) => {
+            in_runtime(gateway::run(RoleArgs { config, supervised }))
+        }
         Command::Miner(MinerArgs { command: Some(MinerCommand::Retire(arguments)), .. }) => {
             in_runtime(interruptible(miner::retire(arguments)))
         }
@@ -94,7 +98,10 @@ async fn act(command: Command, globals: &Globals) -> Result<()> {
         Command::Ls(arguments) => object::ls(arguments, &open()?).await,
         Command::Rm(arguments) => object::remove(arguments, &open()?).await,
         Command::Miner(MinerArgs { command: Some(command), .. }) => miner::show(command, &open()?).await,
-        Command::Validator(_) | Command::Miner(_) | Command::Devnet(_) => unreachable!("these run on their own"),
+        Command::Gateway(GatewayArgs { command: Some(command), .. }) => gateway::show(command, globals).await,
+        Command::Validator(_) | Command::Miner(_) | Command::Gateway(_) | Command::Devnet(_) => {
+            unreachable!("these run on their own")
+        }
     }
 }
 

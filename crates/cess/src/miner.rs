@@ -132,7 +132,7 @@ fn endpoint(file: &MinerFile, transport: &PeerTransport) -> Result<Endpoint> {
 }
 
 /// The chain's specification, as soon as a node answers.
-async fn wait_for_spec(chain: &dyn ChainApi) -> Result<Arc<ChainSpec>> {
+pub async fn wait_for_spec(chain: &dyn ChainApi) -> Result<Arc<ChainSpec>> {
     let mut told = false;
     loop {
         match chain.spec().await {

@@ -3,16 +3,18 @@
 use crate::{
     ChainError, Client, SendError,
     chain::{LogFilter, Network},
+    config::StoreConfig,
     index::{Key, Value, page::BUCKET_NAME_BYTES_MAX},
     list::ListError,
     pages::{IndexError, IndexReader},
     read::Fetcher,
     release::ReleaseError,
+    store::Snapshot,
 };
 use alloy_primitives::{B256, U256};
 use alloy_sol_types::SolEvent;
 use sealing::{ContentKey, PageKey, PolicySecret, StorageSeed, WrappedKey};
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 use types::{
     BucketId, Profile,
     abi::{BUCKETS, IBuckets},
@@ -94,9 +96,15 @@ pub struct BucketSummary {
 }
 
 impl Bucket {
-    pub(crate) fn new(id: BucketId, name: &str, seed: &StorageSeed, fetcher: Arc<Fetcher>) -> Self {
+    pub(crate) fn new(
+        id: BucketId,
+        name: &str,
+        seed: &StorageSeed,
+        fetcher: Arc<Fetcher>,
+        config: &StoreConfig,
+    ) -> Self {
         let page_key = seed.page_key(&id, GENERATION);
-        let reader = IndexReader::new(fetcher, id, page_key.clone());
+        let reader = IndexReader::new(fetcher, id, page_key.clone(), config);
         let policy = seed.policy_secret(&id, GENERATION);
         Self { id, name: name.to_owned(), page_key, reader, turn: tokio::sync::Mutex::default(), policy }
     }
@@ -179,8 +187,7 @@ impl Client {
 
     /// Removes an empty bucket and releases what its index took.
     pub async fn remove_bucket(&self, name: &str) -> Result<(), BucketError> {
-        let (bucket, record) = self.open_bucket(name).await?;
-        let root = bucket.reader.root(&record.root.into()).await?;
+        let (bucket, snapshot) = self.look(name).await?;
         let first = self.list(name, "", None, None, 1).await.map_err(|error| match error {
             ListError::Bucket(error) => error,
             ListError::Index(error) => error.into(),
@@ -189,12 +196,14 @@ impl Client {
             return Err(BucketError::NotEmpty { name: name.to_owned(), key: object.key.clone() });
         }
         let mut segments = Vec::new();
-        let items = self.scan_all(&bucket, &root).await?;
-        for (key, value) in items {
-            match (key, value) {
-                (Key::Segment(id), Value::Segment(usage)) => segments.push((id, usage.volume)),
-                (Key::Unused(id), Value::Unused(volume)) => segments.push((id, volume)),
-                _ => {}
+        let mut walk = snapshot.walk(Bound::Unbounded, 32);
+        while let Some(items) = walk.next().await.map_err(BucketError::from)? {
+            for (key, value) in items {
+                match (key, value) {
+                    (Key::Segment(id), Value::Segment(usage)) => segments.push((id, usage.volume)),
+                    (Key::Unused(id), Value::Unused(volume)) => segments.push((id, volume)),
+                    _ => {}
+                }
             }
         }
         self.sender().call(BUCKETS, U256::ZERO, &IBuckets::removeCall { bucket: bucket.id }).await?;
@@ -212,8 +221,21 @@ impl Client {
         Ok((self.bucket_handle(id, name), record))
     }
 
+    /// A bucket by its name, as it is now.
+    pub(crate) async fn look(&self, name: &str) -> Result<(Arc<Bucket>, Snapshot), BucketError> {
+        let (bucket, record) = self.open_bucket(name).await?;
+        let root = bucket.reader.root(&record.root.into()).await?;
+        Ok((bucket.clone(), Snapshot { bucket, root, version: record.version }))
+    }
+
     pub(crate) fn profile_of(&self, name: &str, record: &IBuckets::Bucket) -> Result<Profile, BucketError> {
         Profile::from_u8(record.profile).ok_or_else(|| BucketError::Profile { name: name.to_owned() })
+    }
+
+    /// What the chain says of a bucket that was open already.
+    pub(crate) async fn record_of(&self, bucket: &Bucket) -> Result<IBuckets::Bucket, BucketError> {
+        let record = self.bucket_record(bucket.id).await?;
+        record.ok_or_else(|| BucketError::Unknown { name: bucket.name.clone() })
     }
 
     async fn bucket_record(&self, id: BucketId) -> Result<Option<IBuckets::Bucket>, ChainError> {

@@ -7,7 +7,7 @@ use crate::{
     keys::Keys,
     peers::{Scoreboard, Standing},
     read::Fetcher,
-    write::{Allocator, Session},
+    write::{Allocator, Memory, Session},
 };
 use alloy_primitives::Address;
 use parking_lot::Mutex;
@@ -15,8 +15,14 @@ use std::{
     collections::HashMap,
     sync::{Arc, atomic::AtomicU64},
 };
+use tokio::sync::Semaphore;
 use transport::Transport;
 use types::{BucketId, ChainSpec, Profile};
+
+/// Unit in which memory of reads is counted.
+pub(crate) const MEMORY_UNIT: usize = 64 << 10;
+/// What reads may hold at least: one run of the greatest length.
+const MEMORY_UNITS_MIN: usize = 128;
 
 /// A user of the network: keys, a way to the chain, a way to the miners. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +40,12 @@ struct Shared {
     fetcher: Arc<Fetcher>,
     buckets: Mutex<HashMap<BucketId, Arc<Bucket>>>,
     sessions: Mutex<HashMap<(u64, u32), Arc<Session>>>,
+    /// For bytes that come from a source.
+    put_memory: Memory,
+    /// For groups of changes: these never wait for a source.
+    commit_memory: Memory,
+    /// For bytes that were read ahead.
+    get_memory: Arc<Semaphore>,
 }
 
 impl Client {
@@ -48,16 +60,28 @@ impl Client {
         let sender = Arc::new(Sender::new(chain.clone(), keys.signer.clone()));
         let directory = Arc::new(Directory::new(chain.clone()));
         let peers = Arc::new(Scoreboard::default());
-        let fetcher = Arc::new(Fetcher {
-            transport: transport.clone(),
-            directory: directory.clone(),
-            peers: peers.clone(),
-            config: config.read,
-        });
+        let fetcher = Fetcher::new(transport.clone(), directory.clone(), peers.clone(), config.read);
+        let memory = |bytes| Memory::new(bytes, spec.storage.profile, spec.storage.slot_bytes);
+        let put_memory = memory(config.put_memory_bytes);
+        let commit_memory = memory(config.put_memory_bytes / 4);
+        let get_memory = Arc::new(Semaphore::new((config.get_memory_bytes / MEMORY_UNIT).max(MEMORY_UNITS_MIN)));
         let (buckets, sessions) = (Mutex::default(), Mutex::default());
-        let shared =
-            Shared { chain, transport, keys, config, spec, sender, directory, peers, fetcher, buckets, sessions };
-        Ok(Self(Arc::new(shared)))
+        Ok(Self(Arc::new(Shared {
+            chain,
+            transport,
+            keys,
+            config,
+            spec,
+            sender,
+            directory,
+            peers,
+            fetcher,
+            buckets,
+            sessions,
+            put_memory,
+            commit_memory,
+            get_memory,
+        })))
     }
 
     /// The account.
@@ -93,6 +117,18 @@ impl Client {
         &self.0.config
     }
 
+    pub(crate) fn put_memory(&self) -> &Memory {
+        &self.0.put_memory
+    }
+
+    pub(crate) fn commit_memory(&self) -> &Memory {
+        &self.0.commit_memory
+    }
+
+    pub(crate) fn get_memory(&self) -> &Arc<Semaphore> {
+        &self.0.get_memory
+    }
+
     pub(crate) fn fetcher(&self) -> &Arc<Fetcher> {
         &self.0.fetcher
     }
@@ -107,7 +143,8 @@ impl Client {
 
     pub(crate) fn bucket_handle(&self, id: BucketId, name: &str) -> Arc<Bucket> {
         let mut buckets = self.0.buckets.lock();
-        let make = || Arc::new(Bucket::new(id, name, &self.0.keys.storage, self.0.fetcher.clone()));
+        let make =
+            || Arc::new(Bucket::new(id, name, &self.0.keys.storage, self.0.fetcher.clone(), &self.0.config.store));
         buckets.entry(id).or_insert_with(make).clone()
     }
 
@@ -117,7 +154,7 @@ impl Client {
 
     /// What writes that a territory pays for share: leases, the permit, sequences.
     pub(crate) fn session(&self, territory: u64, policy: u32, profile: Profile) -> Arc<Session> {
-        let Shared { transport, config, spec, sender, directory, peers, .. } = &*self.0;
+        let Shared { transport, config, spec, sender, directory, peers, fetcher, .. } = &*self.0;
         let make = || {
             let allocator = Allocator::new(
                 sender.clone(),
@@ -135,6 +172,7 @@ impl Client {
                 transport: transport.clone(),
                 directory: directory.clone(),
                 peers: peers.clone(),
+                fetcher: fetcher.clone(),
                 allocator,
                 spec: spec.clone(),
                 profile,

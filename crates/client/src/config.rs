@@ -1,6 +1,6 @@
 //! Choose limits and time limits of a client.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Limits of a client; the defaults suit a laptop.
 #[derive(Clone, Debug)]
@@ -16,6 +16,35 @@ pub struct ClientConfig {
     pub read: ReadConfig,
     /// Writes.
     pub write: WriteConfig,
+    /// Buckets that are held open.
+    pub store: StoreConfig,
+}
+
+/// How a bucket is held open.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// How long the first change of a group waits for others.
+    pub group_window: Duration,
+    /// Age up to which the last root that was seen counts as the present one.
+    pub root_age_max: Duration,
+    /// Most bytes of index pages that are kept in memory for each bucket.
+    pub page_memory_bytes: usize,
+    /// Where index pages are kept on disk, sealed as they come; nowhere if absent. May be deleted at any time.
+    pub page_folder: Option<PathBuf>,
+    /// Most bytes of index pages that are kept on disk.
+    pub page_disk_bytes: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            group_window: Duration::from_millis(50),
+            root_age_max: Duration::from_secs(1),
+            page_memory_bytes: 64 << 20,
+            page_folder: None,
+            page_disk_bytes: 4 << 30,
+        }
+    }
 }
 
 /// Time limits of reads.
@@ -62,6 +91,7 @@ impl Default for ClientConfig {
                 lease_timeout: Duration::from_secs(15),
                 replays_max: 50,
             },
+            store: StoreConfig::default(),
         }
     }
 }

@@ -3,17 +3,22 @@
 use crate::{
     Client, ReadError,
     bucket::{Bucket, BucketError},
+    client::MEMORY_UNIT,
     evidence::{EvidenceError, Examined},
-    index::{DecodeError, Entry, Extent, Part, SegmentRef},
+    index::{DecodeError, Entry, Extent, Key, Part, SegmentRef},
     list::{ListError, Object},
     pages::IndexError,
     progress::{Event, Progress},
     read::Fetcher,
 };
-use bytes::BytesMut;
-use futures::{StreamExt, stream};
+use bytes::{Bytes, BytesMut};
+use futures::{
+    StreamExt, TryStreamExt,
+    future::ready,
+    stream::{self, BoxStream},
+};
 use sealing::{HEADER_LENGTH, OpenError, Opener, SEALED_CHUNK_LENGTH, Sealer};
-use std::{io, ops::Range, sync::Arc};
+use std::{collections::VecDeque, io, ops::Range, sync::Arc};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_util::task::AbortOnDropHandle;
 use types::SegmentId;
@@ -92,6 +97,13 @@ impl From<ListError> for GetError {
     }
 }
 
+/// Chunks of the first run of a read: what comes soon is short.
+const RUN_CHUNKS_FIRST: u64 = 2;
+/// Most chunks of a run.
+const RUN_CHUNKS_MAX: u64 = 32;
+/// Runs of one read that are fetched at the same time.
+const RUNS_AHEAD: usize = 8;
+
 /// Sealed chunks that lie together, and what is wanted of them.
 struct Run {
     opener: Arc<Opener>,
@@ -126,27 +138,64 @@ impl Client {
         options: GetOptions,
     ) -> Result<GetReport, GetError> {
         let (bucket, entry) = self.open_object(bucket, key).await?;
-        let range = clip(options.range, entry.size)?;
-        let parts = bucket.reader.parts(&entry).await?;
-        let runs = runs(&bucket, &parts, &range)?;
-        let segment_bytes = self.spec().storage.segment_bytes_max().max(1) as usize;
-        let at_once = (self.config().get_memory_bytes / (2 * segment_bytes)).max(2);
-        let mut opened = stream::iter(runs)
-            .map(|run| AbortOnDropHandle::new(tokio::spawn(run.read(self.fetcher().clone()))))
-            .buffered(at_once);
+        let mut opened = self.stream(bucket, entry.clone(), options.range)?;
         let mut written = 0;
-        while let Some(result) = opened.next().await {
-            let plaintext = match result.expect("reading does not panic") {
-                Ok(plaintext) => plaintext,
-                Err(Unread::Other(error)) => return Err(error),
-                Err(Unread::Unopened(segment, error)) => return Err(self.find_cause(segment, error).await),
-            };
+        while let Some(plaintext) = opened.next().await {
+            let plaintext = plaintext?;
             destination.write_all(&plaintext).await.map_err(GetError::Destination)?;
             written += plaintext.len() as u64;
             options.progress.event(Event::Written(plaintext.len() as u64));
         }
         destination.flush().await.map_err(GetError::Destination)?;
         Ok(GetReport { bytes: written, object: Object::new(key, &entry) })
+    }
+
+    /// The plaintext of an entry, or of a range of it, in order. All reads of a client share a bound of memory.
+    pub(crate) fn stream(
+        &self,
+        bucket: Arc<Bucket>,
+        entry: Entry,
+        range: Option<Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes, GetError>>, GetError> {
+        let range = clip(range, entry.size)?;
+        let (client, fetcher, memory) = (self.clone(), self.fetcher().clone(), self.get_memory().clone());
+        let units_max = (self.config().get_memory_bytes / MEMORY_UNIT).max(1);
+        let runs = async move {
+            let parts = bucket.reader.parts(&entry).await?;
+            Ok::<_, GetError>(stream::iter(Runs::new(bucket, parts, range)))
+        };
+        let opened = stream::once(runs)
+            .try_flatten()
+            // In their order, so that those whose turn it is are never behind others of the same read.
+            .and_then(move |run| {
+                let memory = memory.clone();
+                async move {
+                    let units = ((run.range.end - run.range.start) as usize).div_ceil(MEMORY_UNIT).clamp(1, units_max);
+                    let units = u32::try_from(units).unwrap_or(u32::MAX);
+                    let memory = memory.acquire_many_owned(units).await.expect("the semaphore is never closed");
+                    Ok((run, memory))
+                }
+            })
+            .map_err(Unread::Other)
+            .map_ok(move |(run, memory)| {
+                let task = AbortOnDropHandle::new(tokio::spawn(run.read(fetcher.clone())));
+                async move {
+                    let plaintext = task.await.expect("reading does not panic")?;
+                    drop(memory);
+                    Ok(plaintext)
+                }
+            })
+            .try_buffered(RUNS_AHEAD)
+            .or_else(move |unread| client.clone().explain(unread))
+            .try_filter(|plaintext| ready(!plaintext.is_empty()));
+        Ok(opened.boxed())
+    }
+
+    async fn explain(self, unread: Unread) -> Result<Bytes, GetError> {
+        Err(match unread {
+            Unread::Unopened(segment, error) => self.find_cause(segment, error).await,
+            Unread::Other(error) => error,
+        })
     }
 
     /// Why what members gave does not open. If its fragments are no codeword, which shows only where some were computed
@@ -173,23 +222,13 @@ impl Client {
     pub(crate) async fn extents(&self, bucket: &str, key: &str) -> Result<Vec<Extent>, GetError> {
         let (bucket, entry) = self.open_object(bucket, key).await?;
         let parts = bucket.reader.parts(&entry).await?;
-        Ok(parts.into_iter().flat_map(|part| part.extents).collect())
+        Ok(parts.iter().flat_map(|part| part.extents.iter().copied()).collect())
     }
 
     async fn open_object(&self, bucket: &str, key: &str) -> Result<(Arc<Bucket>, Entry), GetError> {
-        let (bucket, record) = self.open_bucket(bucket).await?;
-        let entry = self.find(&bucket, &record, key).await?;
+        let (bucket, snapshot) = self.look(bucket).await?;
+        let entry = snapshot.get(&Key::object(key)).await?;
         Ok((bucket, entry.ok_or_else(|| GetError::NotFound { key: key.to_owned() })?))
-    }
-
-    async fn find(
-        &self,
-        bucket: &Arc<Bucket>,
-        record: &types::abi::IBuckets::Bucket,
-        key: &str,
-    ) -> Result<Option<Entry>, GetError> {
-        let root = bucket.reader.root(&record.root.clone().into()).await?;
-        Ok(self.lookup(bucket, &root, key).await?)
     }
 }
 
@@ -201,24 +240,66 @@ fn clip(range: Option<Range<u64>>, size: u64) -> Result<Range<u64>, GetError> {
     Ok(start..end.min(size))
 }
 
-/// The runs of sealed chunks that hold a range of an object.
-fn runs(bucket: &Bucket, parts: &[Part], range: &Range<u64>) -> Result<Vec<Run>, GetError> {
-    let mut runs = Vec::new();
-    let mut start = 0;
-    for part in parts {
-        let end = start + part.plain_length;
-        let wanted = range.start.max(start)..range.end.min(end);
-        // An empty object is opened all the same: so that nothing, too, is authenticated.
-        if wanted.start < wanted.end || part.plain_length == 0 {
-            let wanted = wanted.start - start..wanted.end.max(wanted.start) - start;
-            part_runs(bucket, part, wanted, &mut runs)?;
-        }
-        start = end;
-    }
-    Ok(runs)
+/// The runs of sealed chunks that hold a range of an object. A part's key is unwrapped when its turn comes.
+struct Runs {
+    bucket: Arc<Bucket>,
+    parts: Arc<Vec<Part>>,
+    next: usize,
+    /// Where the next part begins in the object.
+    start: u64,
+    range: Range<u64>,
+    /// Of the part whose turn it is.
+    runs: VecDeque<Run>,
+    chunks_max: u64,
 }
 
-fn part_runs(bucket: &Bucket, part: &Part, wanted: Range<u64>, runs: &mut Vec<Run>) -> Result<(), GetError> {
+impl Runs {
+    fn new(bucket: Arc<Bucket>, parts: Arc<Vec<Part>>, range: Range<u64>) -> Self {
+        Self { bucket, parts, next: 0, start: 0, range, runs: VecDeque::new(), chunks_max: RUN_CHUNKS_FIRST }
+    }
+
+    /// Goes on to the next part that has anything of the range.
+    fn advance(&mut self) -> Result<bool, GetError> {
+        let parts = self.parts.clone();
+        while let Some(part) = parts.get(self.next) {
+            let (start, end) = (self.start, self.start + part.plain_length);
+            (self.next, self.start) = (self.next + 1, end);
+            let wanted = self.range.start.max(start)..self.range.end.min(end);
+            // An empty part is opened all the same: so that nothing, too, is authenticated.
+            if wanted.start < wanted.end || part.plain_length == 0 {
+                let wanted = wanted.start - start..wanted.end.max(wanted.start) - start;
+                part_runs(&self.bucket, part, wanted, &mut self.runs)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Iterator for Runs {
+    type Item = Result<Run, GetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.runs.is_empty() {
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    self.next = self.parts.len();
+                    return Some(Err(error));
+                }
+            }
+        }
+        let mut run = self.runs.pop_front()?;
+        if let Some(rest) = run.split_off(self.chunks_max) {
+            self.runs.push_front(rest);
+        }
+        self.chunks_max = (self.chunks_max * 2).min(RUN_CHUNKS_MAX);
+        Some(Ok(run))
+    }
+}
+
+fn part_runs(bucket: &Bucket, part: &Part, wanted: Range<u64>, runs: &mut VecDeque<Run>) -> Result<(), GetError> {
     let key = bucket.unwrap(part.key.as_bytes()).ok_or(GetError::Key)?;
     // Key and length determine the header, so that it need not be read.
     let sealer = Sealer::new(&key, part.plain_length)
@@ -237,7 +318,7 @@ fn part_runs(bucket: &Bucket, part: &Part, wanted: Range<u64>, runs: &mut Vec<Ru
             let from = chunk_start(chunks.start) - sealed_start;
             let to = chunk_start(chunks.end).min(layout.sealed_length()) - sealed_start;
             let range = u64::from(extent.offset) + from..u64::from(extent.offset) + to;
-            runs.push(Run { opener: opener.clone(), extent: *extent, range, chunks, wanted: wanted.clone() });
+            runs.push_back(Run { opener: opener.clone(), extent: *extent, range, chunks, wanted: wanted.clone() });
         }
         sealed_start = sealed_end;
     }
@@ -259,15 +340,34 @@ fn chunk_start(index: u64) -> u64 {
 }
 
 impl Run {
+    /// Cuts off what comes behind so many chunks.
+    fn split_off(&mut self, chunks: u64) -> Option<Self> {
+        let at = self.chunks.start.saturating_add(chunks);
+        if at >= self.chunks.end {
+            return None;
+        }
+        let byte = self.range.start + chunks * SEALED_CHUNK_LENGTH as u64;
+        let rest = Self {
+            opener: self.opener.clone(),
+            extent: self.extent,
+            range: byte..self.range.end,
+            chunks: at..self.chunks.end,
+            wanted: self.wanted.clone(),
+        };
+        (self.range.end, self.chunks.end) = (byte, at);
+        Some(rest)
+    }
+
     /// The plaintext that is wanted.
-    async fn read(self, fetcher: Arc<Fetcher>) -> Result<BytesMut, Unread> {
+    async fn read(self, fetcher: Arc<Fetcher>) -> Result<Bytes, Unread> {
         let segment = self.extent.segment;
         let sealed = fetcher.read(segment, self.range.clone()).await.map_err(GetError::from)?;
         let opened = offload::run(move || {
             let buffer = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
             self.open(buffer)
         });
-        opened.await.expect("opening does not panic").map_err(|error| Unread::Unopened(segment, error))
+        let opened = opened.await.expect("opening does not panic");
+        Ok(opened.map_err(|error| Unread::Unopened(segment, error))?.freeze())
     }
 
     /// Opens the chunks where they lie, and moves what is wanted of them together.

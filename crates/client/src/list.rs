@@ -2,16 +2,17 @@
 
 use crate::{
     Client,
-    bucket::{Bucket, BucketError},
-    index::{Condition, Entry, Item, Key, Value, tree::Pages},
-    pages::{AskError, IndexError, Root},
+    bucket::BucketError,
+    index::{Condition, Entry, Key, Value},
+    pages::IndexError,
     progress::Progress,
     put::PutError,
-    update::{Changes, Update, Updated, unused_in},
+    store::View,
+    update::{Asked, Placement, Update, UpdateError, Updated, unused_in},
     write::Assembler,
 };
 use alloy_primitives::B256;
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound};
 
 /// What is known of an object without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,20 +77,16 @@ impl Client {
         delimiter: Option<char>,
         limit: usize,
     ) -> Result<Listing, ListError> {
-        let (bucket, record) = self.open_bucket(bucket).await?;
-        let root = bucket.reader.root(&record.root.into()).await?;
+        let (_, snapshot) = self.look(bucket).await?;
         let start = match after {
             // What was folded into a prefix counts as listed with it.
             Some(after) if delimiter.is_some_and(|delimiter| after.ends_with(delimiter)) => behind_prefix(after),
             Some(after) => format!("{after}\0"),
             None => String::new(),
         };
-        let mut from = Key::Object(start.max(prefix.to_owned()));
+        let mut walk = snapshot.walk(Bound::Included(Key::Object(start.max(prefix.to_owned()))), 1);
         let mut listing = Listing::default();
-        let mut pages = Pages::default();
-        loop {
-            let (items, next) = self.items_from(&bucket, &root, &mut pages, &from).await?;
-            let mut skip_to = None;
+        while let Some(items) = walk.next().await? {
             for (key, value) in &items {
                 let (Key::Object(key), Value::Object(entry)) = (key, value) else { return Ok(listing) };
                 let Some(rest) = key.strip_prefix(prefix) else { return Ok(listing) };
@@ -100,25 +97,21 @@ impl Client {
                 match delimiter.and_then(|delimiter| Some(rest.find(delimiter)? + delimiter.len_utf8())) {
                     Some(end) => {
                         let folded = key[..prefix.len() + end].to_owned();
-                        skip_to = Some(Key::Object(behind_prefix(&folded)));
+                        walk = snapshot.walk(Bound::Included(Key::Object(behind_prefix(&folded))), 1);
                         listing.prefixes.push(folded);
                         break;
                     }
                     None => listing.objects.push(Object::new(key, entry)),
                 }
             }
-            from = match skip_to.or(next) {
-                Some(next) => next,
-                None => return Ok(listing),
-            };
         }
+        Ok(listing)
     }
 
     /// What is known of one object; nothing if there is none under this key.
     pub async fn stat(&self, bucket: &str, key: &str) -> Result<Option<Object>, ListError> {
-        let (bucket, record) = self.open_bucket(bucket).await?;
-        let root = bucket.reader.root(&record.root.into()).await?;
-        Ok(self.lookup(&bucket, &root, key).await?.map(|entry| Object::new(key, &entry)))
+        let (_, snapshot) = self.look(bucket).await?;
+        Ok(snapshot.get(&Key::object(key)).await?.map(|entry| Object::new(key, &entry)))
     }
 
     /// Removes objects with one update of the index, and releases the segments that nothing needs any more.
@@ -127,75 +120,32 @@ impl Client {
         let profile = self.profile_of(&bucket.name, &record)?;
         let session = self.session(record.territory, record.policy, profile);
         let progress = Progress::default();
-        let mut assembler = Assembler::new(session, self.config().put_memory_bytes, 0, progress.clone(), None);
-        assembler.use_reserve();
-        let removals = keys.iter().map(|key| ((*key).to_owned(), when)).collect();
-        let changes = Changes { removals, ..Changes::default() };
-        let update = Update { bucket: &bucket, assembler: &mut assembler, progress: &progress };
-        let Updated { root } = update.run(&changes).await?;
-        let unused: Vec<_> = unused_in(&root.delta).collect();
+        let memory = self.commit_memory().clone();
+        let mut assembler = Assembler::new(session, memory, 0, progress.clone(), None);
+        let update = Update {
+            bucket: &bucket,
+            assembler: &mut assembler,
+            progress: &progress,
+            placement: Placement::default(),
+            unused: Vec::new(),
+        };
+        let mut change = Asked::new(|view: &mut View<'_>| {
+            for key in keys {
+                let tree_key = Key::object(*key);
+                when.check(key, view.get(&tree_key)?)?;
+                view.remove(&tree_key)?;
+            }
+            Ok::<_, UpdateError>(())
+        });
+        let Updated { root, .. } = update.run(std::slice::from_mut(&mut change)).await?;
+        if let Some(Err(error)) = change.said {
+            return Err(error.into());
+        }
+        let unused: Vec<_> = unused_in(&root.page.delta).collect();
         if let Err(error) = self.release(unused).await {
             tracing::warn!(%error, "segments out of use were not released; a later update will try again");
         }
         Ok(())
-    }
-
-    pub(crate) async fn lookup(
-        &self,
-        bucket: &Arc<Bucket>,
-        root: &Root,
-        key: &str,
-    ) -> Result<Option<Entry>, IndexError> {
-        let key = Key::Object(key.to_owned());
-        let value = match root.page.delta.get(&key) {
-            Some(value) => value.clone(),
-            None => {
-                let ask = |pages: &Pages| Ok::<_, AskError<IndexError>>(pages.lookup(root.page.tree, &key)?.cloned());
-                bucket.reader.with_pages(&mut Pages::default(), ask).await?
-            }
-        };
-        Ok(match value {
-            Some(Value::Object(entry)) => Some(entry),
-            _ => None,
-        })
-    }
-
-    /// Every item of the index.
-    pub(crate) async fn scan_all(&self, bucket: &Arc<Bucket>, root: &Root) -> Result<Vec<Item>, IndexError> {
-        let mut all = Vec::new();
-        let mut pages = Pages::default();
-        let mut from = Some(Key::Object(String::new()));
-        while let Some(key) = from {
-            let (items, next) = self.items_from(bucket, root, &mut pages, &key).await?;
-            all.extend(items);
-            from = next;
-        }
-        Ok(all)
-    }
-
-    /// Items from a key to the end of its leaf, with the newest changes over them, and the key to go on from.
-    async fn items_from(
-        &self,
-        bucket: &Arc<Bucket>,
-        root: &Root,
-        pages: &mut Pages,
-        from: &Key,
-    ) -> Result<(Vec<Item>, Option<Key>), IndexError> {
-        let ask = |pages: &Pages| {
-            let leaf = pages.leaf_at(root.page.tree, from)?;
-            let (items, next) = leaf.unwrap_or_default();
-            let items: BTreeMap<Key, Value> = items.iter().filter(|(key, _)| key >= from).cloned().collect();
-            Ok::<_, AskError<IndexError>>((items, next.cloned()))
-        };
-        let (mut items, next) = bucket.reader.with_pages(pages, ask).await?;
-        let end = next.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        for (key, value) in root.page.delta.range((Bound::Included(from), end)) {
-            match value {
-                Some(value) => items.insert(key.clone(), value.clone()),
-                None => items.remove(key),
-            };
-        }
-        Ok((items.into_iter().collect(), next))
     }
 }
 

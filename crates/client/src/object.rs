@@ -2,10 +2,6 @@
 
 use crate::{
     bucket::Bucket,
-    index::{
-        Condition, Content, Entry, Part,
-        entry::{PARTS_INLINE_BYTES_MAX, parts_bytes},
-    },
     journal::{Journal, Note, Recorded, RecordedPart},
     progress::{Event, Progress},
     put::PutError,
@@ -22,58 +18,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// Segments of one part of an upload that keeps a journal: what begins anew if the source changed.
 const PART_SEGMENTS: u64 = 64;
 
-/// What the caller says of an object.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Facts {
-    pub(crate) key: String,
-    pub(crate) modified_ms: u64,
-    pub(crate) content_type: String,
-    pub(crate) metadata: BTreeMap<String, String>,
-    pub(crate) when: Condition,
-}
-
-/// An object whose bytes are in segments, before these have names.
-pub(crate) struct Draft {
-    pub(crate) facts: Facts,
-    pub(crate) etag: B256,
-    pub(crate) size: u64,
-    parts: Vec<DraftPart>,
-}
-
-struct DraftPart {
-    key: WrappedKey,
-    plain_length: u64,
-    places: Vec<Place>,
-}
-
-impl Draft {
-    /// The parts, once the segments are settled.
-    pub(crate) fn parts(&self, assembler: &Assembler) -> Vec<Part> {
-        let part = |part: &DraftPart| Part {
-            generation: 0,
-            key: part.key.clone(),
-            plain_length: part.plain_length,
-            extents: part.places.iter().map(|place| assembler.extent(place)).collect(),
-        };
-        self.parts.iter().map(part).collect()
-    }
-
-    /// Whether the list of parts is too long for the entry.
-    pub(crate) fn needs_pieces(&self, assembler: &Assembler) -> bool {
-        parts_bytes(&self.parts(assembler)) > PARTS_INLINE_BYTES_MAX
-    }
-
-    /// The entry with this content.
-    pub(crate) fn entry(&self, content: Content) -> Entry {
-        Entry {
-            etag: self.etag,
-            size: self.size,
-            modified_ms: self.facts.modified_ms,
-            content_type: self.facts.content_type.clone(),
-            metadata: self.facts.metadata.clone(),
-            content,
-        }
-    }
+/// A part whose bytes are in segments of an assembler, before these have names.
+pub(crate) struct DraftPart {
+    pub(crate) key: WrappedKey,
+    pub(crate) plain_length: u64,
+    pub(crate) places: Vec<Place>,
 }
 
 /// Writes one object.
@@ -218,11 +167,9 @@ impl<'a> ObjectWriter<'a> {
         self.parts.push(DraftPart { key, plain_length, places });
     }
 
-    /// The object that was written.
-    pub(crate) fn finish(self, facts: Facts) -> Draft {
-        let parts = self.parts;
-        let size = parts.iter().map(|part| part.plain_length).sum();
-        Draft { facts, etag: B256::from(*self.hasher.finalize().as_bytes()), size, parts }
+    /// BLAKE3 of what was written, and where that is.
+    pub(crate) fn finish(self) -> (B256, Vec<DraftPart>) {
+        (B256::from(*self.hasher.finalize().as_bytes()), self.parts)
     }
 }
 
@@ -244,7 +191,7 @@ fn segment_chunks(assembler: &Assembler, chunk_count: u64) -> impl Iterator<Item
     (0..chunk_count.div_ceil(each)).map(move |segment| segment * each..((segment + 1) * each).min(chunk_count))
 }
 
-async fn read_exact(source: &mut (dyn AsyncRead + Send + Unpin), space: &mut [u8]) -> Result<(), PutError> {
+pub(crate) async fn read_exact(source: &mut (dyn AsyncRead + Send + Unpin), space: &mut [u8]) -> Result<(), PutError> {
     match source.read_exact(space).await {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(PutError::SourceChanged),

@@ -1,7 +1,14 @@
 //! Fetch and open the pages of an index.
 
+mod cache;
+mod disk;
+mod scan;
+
+pub(crate) use scan::Scan;
+
 use crate::{
     chain::ChainError,
+    config::StoreConfig,
     index::{
         DecodeError, Entry, Extent, Missing, Page, Pages, Part, RootPage, SegmentRef,
         entry::{Content, decode_parts},
@@ -9,16 +16,17 @@ use crate::{
     read::{Fetcher, ReadError},
 };
 use alloy_primitives::B256;
+use bytes::Bytes;
+use cache::PageCache;
+use disk::DiskCache;
 use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use sealing::{OpenPageError, PAGE_OVERHEAD, PageKey};
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 use types::{BucketId, RootLocator};
 
-/// Pages that are kept in memory.
-const CACHED_PAGES_MAX: usize = 1024;
 /// Pages that are fetched at the same time.
-const FETCHES_MAX: usize = 16;
+pub(crate) const FETCHES_MAX: usize = 16;
 /// Longest sealed page.
 const SEALED_PAGE_BYTES_MAX: u32 = 4 << 20;
 
@@ -31,6 +39,25 @@ pub enum PageKind {
     Tree(u8),
     /// A piece of a list of parts.
     Piece,
+}
+
+impl PageKind {
+    /// The kind as a byte.
+    fn byte(self) -> u8 {
+        match self {
+            Self::Root => 0,
+            Self::Tree(height) => height,
+            Self::Piece => 255,
+        }
+    }
+
+    /// The height of a page of the tree; others have none.
+    pub(crate) fn height(self) -> u8 {
+        match self {
+            Self::Tree(height) => height,
+            Self::Root | Self::Piece => 0,
+        }
+    }
 }
 
 /// Why a page of an index cannot be read.
@@ -55,12 +82,7 @@ pub enum IndexError {
 
 /// The associated data of a page's seal.
 pub fn page_context(bucket: &BucketId, kind: PageKind) -> Vec<u8> {
-    let kind = match kind {
-        PageKind::Root => 0,
-        PageKind::Tree(height) => height,
-        PageKind::Piece => 255,
-    };
-    [b"cess index page v1", bucket.as_slice(), &[kind]].concat()
+    [b"cess index page v1", bucket.as_slice(), &[kind.byte()]].concat()
 }
 
 /// Reads the index of one bucket.
@@ -68,7 +90,8 @@ pub(crate) struct IndexReader {
     fetcher: Arc<Fetcher>,
     bucket: BucketId,
     key: PageKey,
-    cache: Mutex<HashMap<(Extent, u8), Arc<Page>>>,
+    cache: PageCache,
+    disk: Option<Arc<DiskCache>>,
     root: Mutex<Option<(B256, Arc<Root>)>>,
 }
 
@@ -80,8 +103,10 @@ pub(crate) struct Root {
 }
 
 impl IndexReader {
-    pub(crate) fn new(fetcher: Arc<Fetcher>, bucket: BucketId, key: PageKey) -> Self {
-        Self { fetcher, bucket, key, cache: Mutex::default(), root: Mutex::default() }
+    pub(crate) fn new(fetcher: Arc<Fetcher>, bucket: BucketId, key: PageKey, config: &StoreConfig) -> Self {
+        let disk = |folder| Arc::new(DiskCache::new(folder, &bucket, &key, config.page_disk_bytes));
+        let disk = config.page_folder.clone().map(disk);
+        Self { fetcher, bucket, key, cache: PageCache::new(config.page_memory_bytes), disk, root: Mutex::default() }
     }
 
     /// The root page that `locator` points at; the empty one if it points nowhere.
@@ -105,10 +130,17 @@ impl IndexReader {
     }
 
     /// Takes a root page in that was just written.
-    pub(crate) fn remember(&self, locator: &RootLocator, page: &[u8]) -> Result<(), IndexError> {
+    pub(crate) fn remember(&self, locator: &RootLocator, page: &[u8]) -> Result<Arc<Root>, IndexError> {
         let place = place_of(locator).ok_or(IndexError::WrongRoot)?;
-        let root = Root { page: RootPage::decode(page, place.segment)?, place: Some(place) };
-        *self.root.lock() = Some((locator.page_hash, Arc::new(root)));
+        let root = Arc::new(Root { page: RootPage::decode(page, place.segment)?, place: Some(place) });
+        *self.root.lock() = Some((locator.page_hash, root.clone()));
+        Ok(root)
+    }
+
+    /// Takes a page of the tree in that was just written.
+    pub(crate) fn keep(&self, extent: Extent, height: u8, sealed: Bytes, page: &[u8]) -> Result<(), IndexError> {
+        self.cache.keep_page(extent, height, Arc::new(Page::decode(page, height, extent.segment)?));
+        self.keep_on_disk(extent, PageKind::Tree(height), sealed);
         Ok(())
     }
 
@@ -128,7 +160,7 @@ impl IndexReader {
     }
 
     /// Fetches what a question lacked.
-    async fn fetch(&self, pages: &mut Pages, missing: Missing) -> Result<(), IndexError> {
+    pub(crate) async fn fetch(&self, pages: &mut Pages, missing: Missing) -> Result<(), IndexError> {
         let fetched: Vec<_> =
             stream::iter(missing.pages)
                 .map(|(extent, height)| async move {
@@ -140,23 +172,18 @@ impl IndexReader {
         fetched.into_iter().for_each(|(extent, height, page)| pages.add(extent, height, page));
         for (pieces, size) in missing.lists {
             let parts = self.list(&pieces, size).await?;
-            pages.add_list(pieces, Arc::new(parts));
+            pages.add_list(pieces, parts);
         }
         Ok(())
     }
 
-    async fn page(&self, extent: Extent, height: u8) -> Result<Arc<Page>, IndexError> {
-        let known = self.cache.lock().get(&(extent, height)).cloned();
-        if let Some(page) = known {
+    pub(crate) async fn page(&self, extent: Extent, height: u8) -> Result<Arc<Page>, IndexError> {
+        if let Some(page) = self.cache.page(extent, height) {
             return Ok(page);
         }
         let bytes = self.open(extent, PageKind::Tree(height)).await?;
         let page = Arc::new(Page::decode(&bytes, height, extent.segment)?);
-        let mut cache = self.cache.lock();
-        if cache.len() >= CACHED_PAGES_MAX {
-            cache.clear();
-        }
-        cache.insert((extent, height), page.clone());
+        self.cache.keep_page(extent, height, page.clone());
         Ok(page)
     }
 
@@ -164,24 +191,46 @@ impl IndexReader {
         if extent.length > SEALED_PAGE_BYTES_MAX || (extent.length as usize) < PAGE_OVERHEAD {
             return Err(DecodeError("a page of an impossible length").into());
         }
+        let context = page_context(&self.bucket, kind);
+        if let Some(disk) = self.disk.clone() {
+            let kept = offload::run(move || disk.read(&extent, kind.byte())).await.expect("reading does not panic");
+            if let Some(page) = kept.and_then(|sealed| sealing::open_page(&self.key, &context, &sealed).ok()) {
+                return Ok(page);
+            }
+        }
         let sealed = self.fetcher.read(extent.segment, extent.range()).await?;
-        Ok(sealing::open_page(&self.key, &page_context(&self.bucket, kind), &sealed)?)
+        let page = sealing::open_page(&self.key, &context, &sealed)?;
+        self.keep_on_disk(extent, kind, sealed);
+        Ok(page)
     }
 
-    async fn list(&self, pieces: &[Extent], size: u64) -> Result<Vec<Part>, IndexError> {
+    fn keep_on_disk(&self, extent: Extent, kind: PageKind, sealed: Bytes) {
+        if let Some(disk) = self.disk.clone() {
+            tokio::spawn(offload::run(move || disk.write(&extent, kind.byte(), &sealed)));
+        }
+    }
+
+    /// The parts that pieces list.
+    pub(crate) async fn list(&self, pieces: &[Extent], size: u64) -> Result<Arc<Vec<Part>>, IndexError> {
+        if let Some(parts) = self.cache.list(pieces) {
+            return Ok(parts);
+        }
         let opened: Vec<Vec<u8>> = stream::iter(pieces.iter().copied())
             .map(|piece| self.open(piece, PageKind::Piece))
             .buffered(FETCHES_MAX)
             .try_collect()
             .await?;
-        Ok(decode_parts(&opened.concat(), size)?)
+        let parts = Arc::new(decode_parts(&opened.concat(), size)?);
+        self.cache.keep_list(pieces, parts.clone());
+        Ok(parts)
     }
 
     /// The parts of an object.
-    pub(crate) async fn parts(&self, entry: &Entry) -> Result<Vec<Part>, IndexError> {
+    pub(crate) async fn parts(&self, entry: &Entry) -> Result<Arc<Vec<Part>>, IndexError> {
         match &entry.content {
-            Content::Parts(parts) => Ok(parts.clone()),
+            Content::Parts(parts) => Ok(Arc::new(parts.clone())),
             Content::Pieces(pieces) => self.list(pieces, entry.size).await,
+            Content::Body(_) => Err(DecodeError("bytes that no change has put have no place").into()),
         }
     }
 }

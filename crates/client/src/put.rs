@@ -2,15 +2,17 @@
 
 use crate::{
     ChainError, Client,
+    body::{Body, NewPart, Source as Part},
     bucket::{Bucket, BucketError},
     chain::Network,
-    index::{Condition, Conflict, EntryError, SegmentRef, page::OBJECT_KEY_BYTES_MAX},
+    index::{Condition, Conflict, Entry, EntryError, Key, SegmentRef, page::OBJECT_KEY_BYTES_MAX},
     journal::{Journal, Upload},
-    object::{Draft, Facts, ObjectWriter, Resume, verify_recorded},
+    object::{DraftPart, ObjectWriter, Resume, verify_recorded},
     pages::IndexError,
     progress::Progress,
-    update::{Changes, Update, UpdateError, Updated, unused_in},
-    write::{Assembler, WriteError},
+    store::View,
+    update::{Asked, Placement, Update, UpdateError, Updated, unused_in},
+    write::{Assembler, Place, WriteError},
 };
 use alloy_primitives::B256;
 use std::{
@@ -146,7 +148,7 @@ impl Client {
     ) -> Result<PutReport, PutError> {
         let mut put = Put::start(self, bucket, options).await?;
         let draft = put.object(key, source).await?;
-        let (etag, bytes) = (draft.etag, draft.size);
+        let (etag, bytes) = (draft.body.etag(), draft.body.size());
         let report = put.finish(vec![draft]).await?;
         Ok(PutReport { etag, bytes, ..report })
     }
@@ -170,9 +172,29 @@ impl Client {
             let name = path.strip_prefix(folder).expect("it was found below").to_string_lossy().replace('\\', "/");
             drafts.push(put.object(&format!("{prefix}{name}"), Source::File(path)).await?);
         }
-        let bytes = drafts.iter().map(|draft| draft.size).sum();
+        let bytes = drafts.iter().map(|draft| draft.body.size()).sum();
         let report = put.finish(drafts).await?;
         Ok(PutReport { bytes, ..report })
+    }
+}
+
+/// An object whose bytes are in segments, before these have names.
+struct Draft {
+    key: String,
+    body: Body,
+    /// Where each part of the body lies.
+    places: Vec<Vec<Place>>,
+}
+
+impl Draft {
+    fn new(key: &str, bucket: &Bucket, etag: B256, parts: Vec<DraftPart>) -> Self {
+        let mut places = Vec::with_capacity(parts.len());
+        let part = |part: DraftPart| {
+            places.push(part.places);
+            NewPart::placed(bucket.id, part.key, part.plain_length)
+        };
+        let parts = parts.into_iter().map(part).collect();
+        Self { key: key.to_owned(), body: Body::new(etag, parts), places }
     }
 }
 
@@ -214,15 +236,8 @@ impl<'a> Put<'a> {
         if key.is_empty() || key.len() > OBJECT_KEY_BYTES_MAX {
             return Err(PutError::Key { key: key.to_owned() });
         }
-        let facts = Facts {
-            key: key.to_owned(),
-            modified_ms: self.modified_ms,
-            content_type: self.options.content_type.clone(),
-            metadata: self.options.metadata.clone(),
-            when: self.options.when,
-        };
         match source {
-            Source::File(path) => self.file(facts, &path).await,
+            Source::File(path) => self.file(key, &path).await,
             Source::Stream { mut reader, size } => {
                 self.expect(size.unwrap_or_default());
                 let (assembler, progress) = (self.assembler(), self.options.progress.clone());
@@ -238,18 +253,18 @@ impl<'a> Put<'a> {
                         writer.write_unsized(&mut *reader).await?;
                     }
                 }
-                let draft = writer.finish(facts);
+                let (etag, parts) = writer.finish();
                 self.assembler = Some(assembler);
-                Ok(draft)
+                Ok(Draft::new(key, &bucket, etag, parts))
             }
         }
     }
 
-    async fn file(&mut self, facts: Facts, path: &Path) -> Result<Draft, PutError> {
+    async fn file(&mut self, key: &str, path: &Path) -> Result<Draft, PutError> {
         let mut file = tokio::fs::File::open(path).await.map_err(PutError::Source)?;
         let size = file.metadata().await.map_err(PutError::Source)?.len();
         self.expect(size);
-        let resume = self.resume(&facts.key, path, size).await?;
+        let resume = self.resume(key, path, size).await?;
         let (mut assembler, progress) = (self.assembler(), self.options.progress.clone());
         let bucket = self.bucket.clone();
         let mut writer = ObjectWriter::new(&mut assembler, &bucket, &progress);
@@ -258,9 +273,9 @@ impl<'a> Put<'a> {
             None => writer.write_sized(&mut file, size).await?,
         }
         require_end(&mut file).await?;
-        let draft = writer.finish(facts);
+        let (etag, parts) = writer.finish();
         self.assembler = Some(assembler);
-        Ok(draft)
+        Ok(Draft::new(key, &bucket, etag, parts))
     }
 
     /// Opens the journal of a file that takes more than one segment, if journals are wanted.
@@ -304,7 +319,7 @@ impl<'a> Put<'a> {
     }
 
     fn new_assembler(&self) -> Assembler {
-        let memory = self.client.config().put_memory_bytes;
+        let memory = self.client.put_memory().clone();
         let (progress, journal) = (self.options.progress.clone(), self.journal.clone());
         Assembler::new(self.session.clone(), memory, self.expected_bytes, progress, journal)
     }
@@ -316,14 +331,45 @@ impl<'a> Put<'a> {
         if objects == 0 {
             return Ok(PutReport::default());
         }
-        let changes = Changes { drafts, unused: std::mem::take(&mut self.unused), ..Changes::default() };
-        let update = Update { bucket: &self.bucket, assembler: &mut assembler, progress: &self.options.progress };
-        let Updated { root } = update.run(&changes).await?;
+        // Others that wait for their turn with this bucket may hold all that sources may take.
+        assembler.set_memory(self.client.commit_memory().clone());
+        let mut placement = Placement::default();
+        let mut puts: Vec<(String, Body)> = Vec::with_capacity(objects);
+        for Draft { key, body, places } in drafts {
+            for (source, places) in body.sources.iter().zip(places) {
+                if let Part::Part(part) = source {
+                    placement.insert(part, places);
+                }
+            }
+            puts.push((key, body));
+        }
+        let entry = Entry {
+            modified_ms: self.modified_ms,
+            content_type: self.options.content_type.clone(),
+            metadata: self.options.metadata.clone(),
+            ..Entry::default()
+        };
+        let when = self.options.when;
+        let mut change = Asked::new(|view: &mut View<'_>| {
+            for (key, body) in &puts {
+                let tree_key = Key::object(key);
+                when.check(key, view.get(&tree_key)?)?;
+                view.put(tree_key, entry.clone(), Some(body))?;
+            }
+            Ok::<_, UpdateError>(())
+        });
+        let unused = std::mem::take(&mut self.unused);
+        let progress = &self.options.progress;
+        let update = Update { bucket: &self.bucket, assembler: &mut assembler, progress, placement, unused };
+        let Updated { root, .. } = update.run(std::slice::from_mut(&mut change)).await?;
+        if let Some(Err(error)) = change.said {
+            return Err(error.into());
+        }
         if let Some(journal) = &self.journal {
             journal.remove()?;
         }
         // A few are left to the next update, which saves a transaction for each.
-        let unused: Vec<_> = unused_in(&root.delta).collect();
+        let unused: Vec<_> = unused_in(&root.page.delta).collect();
         if unused.len() >= UNUSED_MAX
             && let Err(error) = self.client.release(unused).await
         {
@@ -344,7 +390,7 @@ impl<'a> Put<'a> {
 }
 
 /// A source must end where it said.
-async fn require_end(source: &mut (dyn AsyncRead + Send + Unpin)) -> Result<(), PutError> {
+pub(crate) async fn require_end(source: &mut (dyn AsyncRead + Send + Unpin)) -> Result<(), PutError> {
     use tokio::io::AsyncReadExt;
     match source.read(&mut [0]).await.map_err(PutError::Source)? {
         0 => Ok(()),

@@ -11,12 +11,20 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use erasure::Code;
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, WeakShared},
+    stream::FuturesUnordered,
+};
 use gather::{Gather, Step};
-use std::{ops::Range, sync::Arc, time::Duration};
+use parking_lot::Mutex;
+use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use transport::{Fetch, FetchError, Transport};
 use types::{Profile, SegmentId};
+
+/// Entries of fetches under way beyond which those are forgotten that nobody waits for.
+const READINGS_MAX: usize = 4096;
 
 /// Why bytes of a segment could not be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,13 +61,19 @@ pub enum ReadError {
     },
 }
 
-/// Reads segments.
+/// Reads segments. Those that read the same bytes at the same time share one fetch.
 pub(crate) struct Fetcher {
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) peers: Arc<Scoreboard>,
-    pub(crate) config: ReadConfig,
+    transport: Arc<dyn Transport>,
+    directory: Arc<Directory>,
+    peers: Arc<Scoreboard>,
+    config: ReadConfig,
+    under_way: Mutex<HashMap<Span, WeakShared<Reading>>>,
 }
+
+/// Bytes of a segment.
+type Span = (SegmentId, Range<u64>);
+
+type Reading = BoxFuture<'static, Result<Bytes, ReadError>>;
 
 /// What one member answered.
 struct Answer {
@@ -69,8 +83,44 @@ struct Answer {
 }
 
 impl Fetcher {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        directory: Arc<Directory>,
+        peers: Arc<Scoreboard>,
+        config: ReadConfig,
+    ) -> Arc<Self> {
+        Arc::new(Self { transport, directory, peers, config, under_way: Mutex::default() })
+    }
+
     /// Reads a range of a segment; every byte was verified under the segment's identity.
-    pub(crate) async fn read(&self, segment: SegmentRef, range: Range<u64>) -> Result<Bytes, ReadError> {
+    pub(crate) async fn read(self: &Arc<Self>, segment: SegmentRef, range: Range<u64>) -> Result<Bytes, ReadError> {
+        let place = (segment.id, range.clone());
+        let reading = {
+            let mut under_way = self.under_way.lock();
+            match under_way.get(&place).and_then(WeakShared::upgrade) {
+                Some(reading) => reading,
+                None => {
+                    let fetcher = self.clone();
+                    let reading = async move { fetcher.read_alone(segment, range).await }.boxed().shared();
+                    under_way.extend(reading.downgrade().map(|weak| (place.clone(), weak)));
+                    reading
+                }
+            }
+        };
+        let result = reading.clone().await;
+        drop(reading);
+        let mut under_way = self.under_way.lock();
+        if under_way.get(&place).is_some_and(|weak| weak.upgrade().is_none()) {
+            under_way.remove(&place);
+        }
+        // Readers that gave up leave entries behind.
+        if under_way.len() > READINGS_MAX {
+            under_way.retain(|_, weak| weak.upgrade().is_some());
+        }
+        result
+    }
+
+    async fn read_alone(&self, segment: SegmentRef, range: Range<u64>) -> Result<Bytes, ReadError> {
         if range.start >= range.end || range.end > u64::from(segment.length) {
             return Err(ReadError::Range { segment: segment.id, start: range.start, end: range.end });
         }

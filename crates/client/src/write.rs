@@ -9,15 +9,24 @@ mod allocator;
 mod assembler;
 mod commit;
 mod encode;
+mod memory;
 mod stage;
 
 pub(crate) use allocator::Allocator;
 pub(crate) use assembler::{Assembler, Place};
 pub(crate) use commit::{CommitError, Committed};
 pub(crate) use encode::{Chunk, Filled};
+pub(crate) use memory::Memory;
 pub(crate) use stage::Staged;
 
-use crate::{SendError, Sender, chain::ChainError, config::WriteConfig, directory::Directory, peers::Scoreboard};
+use crate::{
+    SendError, Sender,
+    chain::ChainError,
+    config::WriteConfig,
+    directory::Directory,
+    peers::Scoreboard,
+    read::{Fetcher, ReadError},
+};
 use alloy_primitives::{B256, Signature};
 use alloy_signer::SignerSync;
 use parking_lot::Mutex;
@@ -74,6 +83,9 @@ pub enum WriteError {
         /// What the last of the others said.
         reason: String,
     },
+    /// A segment that has to move to another volume cannot be read where it is.
+    #[error("cannot read a staged segment back: {0}")]
+    ReadBack(#[from] ReadError),
     /// The journal of the upload cannot be written.
     #[error("cannot write the journal of the upload at {path}: {reason}")]
     Journal {
@@ -99,6 +111,7 @@ pub(crate) struct Session {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) peers: Arc<Scoreboard>,
+    pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) allocator: Allocator,
     pub(crate) spec: Arc<ChainSpec>,
     pub(crate) profile: Profile,

@@ -63,6 +63,11 @@ fn takes_every_documented_line() {
         "cess miner status --id 3 --json",
         "cess miner status --address 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --blocks 1000",
         "cess network miners --rpc http://127.0.0.1:1",
+        "cess gateway --config gateway.toml",
+        "cess gateway status --json",
+        "cess gateway key create --policy read-write --bucket photos --bucket films --days 30",
+        "cess gateway key list --config gateway.toml",
+        "cess gateway key remove CESSABCDEFGHIJKLMNOP",
     ];
     for line in lines {
         parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -88,6 +93,9 @@ fn complains_in_one_line() {
         ("cess territory buy --size 10GiB --days 0", "0 is not in 1"),
         ("cess object put", "required arguments"),
         ("cess miner", "required arguments"),
+        ("cess gateway", "required arguments"),
+        ("cess gateway key create", "required arguments"),
+        ("cess gateway key create --policy owner", "read-only"),
         ("cess audit verify", "required arguments"),
         ("cess miner status --id 3 --address 0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "cannot be used with"),
         ("cess policy create --allow Germany", "no ISO 3166 region"),

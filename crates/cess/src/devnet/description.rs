@@ -29,8 +29,24 @@ pub struct Description {
     pub mnemonic: String,
     /// Funded accounts.
     pub accounts: Vec<DevelopmentAccount>,
+    /// S3, if the network stores anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<S3>,
     /// Every role.
     pub roles: Vec<Role>,
+}
+
+/// How to reach the buckets of the first account with S3's tools.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3 {
+    /// Where S3 is served.
+    pub url: String,
+    /// Where metrics are.
+    pub metrics_url: String,
+    /// The access key id.
+    pub access_key_id: String,
+    /// The secret access key; as public as the account that it is for.
+    pub secret_access_key: String,
 }
 
 /// A funded account whose key everybody knows.
@@ -65,6 +81,8 @@ pub enum Kind {
     Validator,
     /// Holds fragments.
     Miner,
+    /// Serves S3.
+    Gateway,
 }
 
 impl Kind {
@@ -73,6 +91,7 @@ impl Kind {
         match self {
             Self::Validator => "validator",
             Self::Miner => "miner",
+            Self::Gateway => "gateway",
         }
     }
 }

@@ -133,7 +133,7 @@ fn is_ours(name: &str) -> bool {
         let number = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('-'));
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
     };
-    files.contains(&name) || name == "devnet.json.new" || is_role("validator") || is_role("miner")
+    files.contains(&name) || name == "devnet.json.new" || ["validator", "miner", "gateway"].into_iter().any(is_role)
 }
 
 fn named_devnet(globals: &Globals) -> Option<PathBuf> {

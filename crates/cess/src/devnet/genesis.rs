@@ -2,19 +2,20 @@
 
 use super::{
     accounts,
-    description::{Description, Kind, Role, write_whole},
+    description::{Description, Kind, Role, S3, write_whole},
     folder::Folder,
     ports,
 };
 use crate::{
     config,
+    gateway::{GatewayFile, Owner, make_key},
     miner::{MinerFile, Operator},
     validator::ValidatorFile,
 };
 use alloy_primitives::{Address, U256};
 use anyhow::{Context, Result};
 use chain::dealer::{Dealt, Seat, deal};
-use client::Region;
+use client::{Keys, Region};
 use rpc::RpcConfig;
 use std::{
     fs,
@@ -35,6 +36,8 @@ pub const CHAIN_ID: u64 = 0xce55;
 const COINS: u64 = 1_000_000;
 /// Ports of a validator: committee and RPC.
 const VALIDATOR_PORTS: u16 = 2;
+/// Ports of a gateway: S3 and metrics.
+const GATEWAY_PORTS: u16 = 2;
 /// Lots that each miner pledges.
 const LOTS: u32 = 16;
 /// Miners that fill a lot with idle content: a GiB in all, so that a devnet takes little of the disk.
@@ -75,8 +78,18 @@ impl Size<'_> {
         local(first + self.validators * VALIDATOR_PORTS + index)
     }
 
+    /// There is a gateway where anything can be stored.
+    fn gateways(self) -> u16 {
+        u16::from(self.miners > 0)
+    }
+
+    fn gateway_ports(self, first: u16) -> (SocketAddr, SocketAddr) {
+        let port = first + self.validators * VALIDATOR_PORTS + self.miners;
+        (local(port), local(port + 1))
+    }
+
     fn ports(self) -> u16 {
-        self.validators * VALIDATOR_PORTS + self.miners
+        self.validators * VALIDATOR_PORTS + self.miners + self.gateways() * GATEWAY_PORTS
     }
 }
 
@@ -93,7 +106,8 @@ pub fn create(folder: &Folder, size: Size<'_>) -> Result<Description> {
     for index in 0..size.miners {
         write_miner(folder, size, first, index, &nodes)?;
     }
-    let description = describe(folder, size, first);
+    let gateway = (size.gateways() > 0).then(|| write_gateway(folder, size, first, &nodes)).transpose()?;
+    let description = describe(folder, size, first, gateway);
     description.write(folder.path())?;
     let genesis = folder.genesis();
     write_whole(&genesis, spec.to_toml().as_bytes())
@@ -185,7 +199,32 @@ fn write_miner(folder: &Folder, size: Size<'_>, first: u16, index: u16, nodes: &
     write_config(&folder.config(&name), &config)
 }
 
-fn describe(folder: &Folder, size: Size<'_>, first: u16) -> Description {
+/// Writes the gateway of the first development account, with a key.
+fn write_gateway(folder: &Folder, size: Size<'_>, first: u16, nodes: &[String]) -> Result<S3> {
+    let name = name(Kind::Gateway, 0);
+    let dir = folder.role(&name);
+    let (listen, metrics) = size.gateway_ports(first);
+    let config = GatewayFile {
+        nodes: nodes.to_vec(),
+        genesis: Some(PathBuf::from("../genesis.toml")),
+        data: PathBuf::from("data"),
+        listen,
+        metrics,
+        region: "us-east-1".into(),
+        territory: None,
+        connections_max: 1024,
+        lifecycle_day_s: 24 * 3600,
+        log: config::log_level(),
+        tls: None,
+        owner: Owner::Devnet(0),
+    };
+    make_dir(&dir)?;
+    write_config(&folder.config(&name), &config)?;
+    let (access_key_id, secret_access_key) = make_key(&dir.join("data"), &Keys::devnet(0))?;
+    Ok(S3 { url: http(listen), metrics_url: http(metrics), access_key_id, secret_access_key })
+}
+
+fn describe(folder: &Folder, size: Size<'_>, first: u16, gateway: Option<S3>) -> Description {
     let role = |kind: Kind, index: u16, endpoints: Vec<String>| {
         let name = name(kind, index);
         Role { data: folder.role(&name), name, kind, pid: None, endpoints }
@@ -198,6 +237,8 @@ fn describe(folder: &Folder, size: Size<'_>, first: u16) -> Description {
         let listen = size.miner_port(index, first);
         role(Kind::Miner, index, vec![format!("tcp://{listen}"), format!("quic://{listen}")])
     });
+    let gateways = gateway.iter().map(|s3| role(Kind::Gateway, 0, vec![s3.url.clone(), s3.metrics_url.clone()]));
+    let gateways: Vec<Role> = gateways.collect();
     let rpc = size.validator_ports(0, first).0;
     Description {
         chain_id: CHAIN_ID,
@@ -207,7 +248,8 @@ fn describe(folder: &Folder, size: Size<'_>, first: u16) -> Description {
         supervisor_pid: None,
         mnemonic: accounts::MNEMONIC.into(),
         accounts: accounts::development(),
-        roles: validators.chain(miners).collect(),
+        gateway,
+        roles: validators.chain(miners).chain(gateways).collect(),
     }
 }
 

@@ -9,6 +9,7 @@ use client::chain::{ChainApi, Network, RpcChain, RpcOptions, Trust};
 use protocol::PUBLIC_POLICY;
 use std::{sync::Arc, time::Duration};
 use tokio::{
+    net::TcpStream,
     sync::watch,
     time::{Instant, sleep},
 };
@@ -44,7 +45,18 @@ pub async fn wait(description: Description, spec: ChainSpec, phase: &watch::Send
     if miners > 0 {
         wait_for_storage(&validators[0], miners, phase).await?;
     }
+    let gateways: Vec<&Role> = description.roles.iter().filter(|role| role.kind == Kind::Gateway).collect();
+    let mut serving = Progress::new("gateways serve S3", gateways.len() as u64, phase);
+    for (done, gateway) in (1..).zip(gateways) {
+        serving.until(async || TcpStream::connect(address(gateway)?).await.ok()).await?;
+        serving.advance(done);
+    }
     Ok(())
+}
+
+/// Where a gateway listens.
+fn address(gateway: &Role) -> Option<&str> {
+    gateway.endpoints.first()?.strip_prefix("http://")
 }
 
 async fn wait_for_storage(chain: &RpcChain, miners: u64, phase: &watch::Sender<Reply>) -> Result<()> {
@@ -76,6 +88,9 @@ async fn wait_for_storage(chain: &RpcChain, miners: u64, phase: &watch::Sender<R
 
 /// Waits until a role that was started alone answers; a validator that does not is no failure of the command.
 pub async fn role_answers(role: &Role) -> Result<bool> {
+    if role.kind == Kind::Gateway {
+        return Ok(listens(role).await);
+    }
     let Some(endpoint) = role.endpoints.first().filter(|_| role.kind == Kind::Validator) else { return Ok(true) };
     let validator = node(endpoint)?;
     let deadline = Instant::now() + ROLE_PATIENCE;
@@ -86,6 +101,19 @@ pub async fn role_answers(role: &Role) -> Result<bool> {
         sleep(PAUSE).await;
     }
     Ok(true)
+}
+
+/// Whether a gateway that was started alone listens in time.
+async fn listens(role: &Role) -> bool {
+    let Some(address) = address(role) else { return false };
+    let deadline = Instant::now() + ROLE_PATIENCE;
+    while TcpStream::connect(address).await.is_err() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        sleep(PAUSE).await;
+    }
+    true
 }
 
 fn node(url: &str) -> Result<RpcChain> {

@@ -172,8 +172,9 @@ impl Network {
         format!("there is no role {name}: see `cess devnet status`")
     }
 
-    /// Stops the miners, then the validators they depend on.
+    /// Stops the gateway, then the miners, then the validators they depend on.
     async fn stop(&mut self, interrupts: &mut Interrupts) -> Result<()> {
+        self.stop_kind(Kind::Gateway, interrupts).await?;
         self.stop_kind(Kind::Miner, interrupts).await?;
         self.stop_kind(Kind::Validator, interrupts).await?;
         self.description.supervisor_pid = None;

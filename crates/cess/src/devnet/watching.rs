@@ -2,7 +2,7 @@
 
 use super::{
     control::{Reply, Request, Supervisor},
-    description::Description,
+    description::{Description, S3},
     folder::Folder,
     process::{last_line, open_log},
     supervisor::Interrupts,
@@ -110,6 +110,7 @@ fn new_bar() -> ProgressBar {
 fn welcome(folder: &Folder, description: &Description) -> Result<()> {
     let account = description.accounts.first().context("devnet.json names no account")?;
     let dir = folder.path().display();
+    let s3 = description.gateway.as_ref().map(s3_lines).unwrap_or_default();
     print::line(format!(
         "\
 The network is ready.
@@ -128,7 +129,7 @@ Try:
   {cess} devnet kill miner-0
   {cess} get cess://photos/some-file copy
   {cess} devnet stop
-
+{s3}
 It is stopped by that, or here by Ctrl-C, and goes on where it was with `{cess} devnet`.",
         cess = print::program(),
         rpc = description.rpc_url,
@@ -137,4 +138,22 @@ It is stopped by that, or here by Ctrl-C, and goes on where it was with `{cess} 
         address = account.address,
         key = account.private_key,
     ))
+}
+
+/// What to paste to use S3's tools.
+fn s3_lines(s3: &S3) -> String {
+    let S3 { url, access_key_id: id, secret_access_key: secret, .. } = s3;
+    format!(
+        "
+S3 is at {url}; buckets are made and paid for on demand. Paste these first:
+  export AWS_ACCESS_KEY_ID={id} AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION=us-east-1
+
+Then try:
+  aws --endpoint-url {url} s3 mb s3://holiday
+  aws --endpoint-url {url} s3 cp some-file s3://holiday/some-file
+  rclone ls :s3,provider=Other,env_auth,endpoint='{url}':holiday
+  curl --aws-sigv4 aws:amz:us-east-1:s3 --user $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY \
+    --header x-amz-content-sha256:UNSIGNED-PAYLOAD {url}/holiday/some-file
+"
+    )
 }

@@ -2,6 +2,7 @@
 
 mod audits;
 mod command_line;
+mod gateway;
 mod harness;
 mod network;
 mod objects;

@@ -6,13 +6,16 @@
 //! part     = generation (8) ‖ wrapped key (146) ‖ plaintext length (8) ‖ extent count (4) ‖ extents
 //! parts    = count (4) ‖ part count × part
 //! entry    = etag (32) ‖ size (8) ‖ modified, ms (8) ‖ content type (2 + n) ‖ metadata count (1) ‖
-//!            count × (name (2 + n) ‖ value (2 + n)) ‖ 0 ‖ parts      or   … ‖ 1 ‖ piece count (2) ‖ extents of the pieces
+//!            count × (name (2 + n) ‖ value (2 + n)) ‖ attributes (2 + n) ‖
+//!            0 ‖ parts      or      1 ‖ piece count (2) ‖ extents of the pieces
 //! ```
 //! A segment id of zero, with volume and bytes zero, stands for the segment that the page itself lies in: that one's
 //! identity depends on the page. Longer lists of parts lie in pieces of their own, sealed like pages.
 
 use super::codec::{DecodeError, Reader, Writer};
+use crate::body::Body;
 use alloy_primitives::B256;
+use bytes::Bytes;
 use sealing::{Layout, WRAPPED_KEY_LENGTH, WrappedKey, sealed_length};
 use std::collections::BTreeMap;
 use types::SegmentId;
@@ -23,6 +26,8 @@ pub const CONTENT_TYPE_BYTES_MAX: usize = 255;
 pub const METADATA_BYTES_MAX: usize = 2048;
 /// Most pairs of metadata.
 pub const METADATA_COUNT_MAX: usize = 64;
+/// Most bytes of an object's attributes.
+pub const ATTRIBUTES_BYTES_MAX: usize = 8 << 10;
 /// Longest list of parts that stands in the entry itself.
 pub const PARTS_INLINE_BYTES_MAX: usize = 2048;
 /// Bytes of each piece of a longer list; half a segment where segments are small.
@@ -30,7 +35,7 @@ pub const PIECE_BYTES: usize = 1 << 20;
 /// Most pieces: lists of 100 MiB, objects of tens of TiB.
 pub const PIECES_MAX: usize = 100;
 /// Longest encoding of an entry.
-pub const ENTRY_BYTES_MAX: usize = 12 << 10;
+pub const ENTRY_BYTES_MAX: usize = 16 << 10;
 
 const EXTENT_BYTES: usize = 48;
 const PART_BYTES_MIN: usize = 8 + WRAPPED_KEY_LENGTH + 8 + 4;
@@ -87,12 +92,27 @@ pub enum Content {
     Parts(Vec<Part>),
     /// Pieces of the sealed list of parts.
     Pieces(Vec<Extent>),
+    /// Bytes that get their places with the change that puts the entry. No entry of a stored page has this.
+    Body(Body),
 }
 
-/// An object as the index knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Content {
+    /// Whether there is not even a part.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Parts(parts) if parts.is_empty())
+    }
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Parts(Vec::new())
+    }
+}
+
+/// An object or a record as the index knows it. One of no bytes is `Entry::default()` with what is to be noted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// BLAKE3 of the plaintext.
+    /// BLAKE3 of the plaintext; of an object that was joined from others see [`Body::join`].
     pub etag: B256,
     /// Bytes of plaintext.
     pub size: u64,
@@ -102,6 +122,8 @@ pub struct Entry {
     pub content_type: String,
     /// What the owner noted beside.
     pub metadata: BTreeMap<String, String>,
+    /// What a gateway noted beside: opaque bytes.
+    pub attributes: Bytes,
     /// Where the bytes are.
     pub content: Content,
 }
@@ -115,6 +137,9 @@ pub enum EntryError {
     /// There is too much metadata.
     #[error("metadata has at most {METADATA_COUNT_MAX} pairs and {METADATA_BYTES_MAX} bytes")]
     Metadata,
+    /// There are too many attributes.
+    #[error("attributes have at most {ATTRIBUTES_BYTES_MAX} bytes")]
+    Attributes,
     /// The object has too many segments.
     #[error("the object is too large for one entry: store it in several")]
     TooManySegments,
@@ -130,6 +155,9 @@ impl Entry {
         if self.metadata.len() > METADATA_COUNT_MAX || bytes > METADATA_BYTES_MAX {
             return Err(EntryError::Metadata);
         }
+        if self.attributes.len() > ATTRIBUTES_BYTES_MAX {
+            return Err(EntryError::Attributes);
+        }
         match &self.content {
             Content::Pieces(pieces) if pieces.len() > PIECES_MAX => Err(EntryError::TooManySegments),
             Content::Parts(parts) if parts_bytes(parts) > PARTS_INLINE_BYTES_MAX => Err(EntryError::TooManySegments),
@@ -142,6 +170,7 @@ impl Entry {
         let (parts, pieces) = match &self.content {
             Content::Parts(parts) => (parts.as_slice(), &[][..]),
             Content::Pieces(pieces) => (&[][..], pieces.as_slice()),
+            Content::Body(_) => (&[][..], &[][..]),
         };
         parts.iter().flat_map(|part| &part.extents).chain(pieces)
     }
@@ -151,6 +180,7 @@ impl Entry {
         let (parts, pieces) = match &mut self.content {
             Content::Parts(parts) => (parts.as_mut_slice(), &mut [][..]),
             Content::Pieces(pieces) => (&mut [][..], pieces.as_mut_slice()),
+            Content::Body(_) => (&mut [][..], &mut [][..]),
         };
         parts.iter_mut().flat_map(|part| &mut part.extents).chain(pieces)
     }
@@ -165,6 +195,7 @@ impl Entry {
             out.bytes(name.as_bytes());
             out.bytes(value.as_bytes());
         }
+        out.bytes(&self.attributes);
         match &self.content {
             Content::Parts(parts) => {
                 out.u8(0);
@@ -175,6 +206,7 @@ impl Entry {
                 out.u16(u16::try_from(pieces.len()).expect("checked before an entry is planned"));
                 pieces.iter().for_each(|piece| piece.write(out));
             }
+            Content::Body(_) => unreachable!("an update gives every body its place before it writes pages"),
         }
     }
 
@@ -185,13 +217,14 @@ impl Entry {
         let modified_ms = reader.u64()?;
         let content_type = reader.text(CONTENT_TYPE_BYTES_MAX)?;
         let metadata = read_metadata(&mut reader)?;
+        let attributes = Bytes::copy_from_slice(reader.bytes(ATTRIBUTES_BYTES_MAX)?);
         let content = match reader.u8()? {
             0 => Content::Parts(read_parts(&mut reader, own)?),
             1 => Content::Pieces(read_pieces(&mut reader, own)?),
             _ => return Err(DecodeError("an entry of an unknown kind")),
         };
         reader.end()?;
-        let entry = Self { etag, size, modified_ms, content_type, metadata, content };
+        let entry = Self { etag, size, modified_ms, content_type, metadata, attributes, content };
         entry.check().map_err(|_| DecodeError("an entry breaks a limit"))?;
         if let Content::Parts(parts) = &entry.content {
             check_parts(parts, size)?;
@@ -242,7 +275,12 @@ pub fn decode_parts(bytes: &[u8], size: u64) -> Result<Vec<Part>, DecodeError> {
 
 /// Bytes of the encoded list.
 pub fn parts_bytes(parts: &[Part]) -> usize {
-    4 + parts.iter().map(|part| PART_BYTES_MIN + part.extents.len() * EXTENT_BYTES).sum::<usize>()
+    4 + parts.iter().map(|part| part_bytes(part.extents.len())).sum::<usize>()
+}
+
+/// Bytes of an encoded part.
+pub(crate) fn part_bytes(extent_count: usize) -> usize {
+    PART_BYTES_MIN + extent_count * EXTENT_BYTES
 }
 
 fn write_parts(parts: &[Part], out: &mut Writer) {
@@ -277,7 +315,7 @@ fn read_parts(reader: &mut Reader<'_>, own: SegmentRef) -> Result<Vec<Part>, Dec
 /// Whether the parts make up the object and the extents the parts.
 fn check_parts(parts: &[Part], size: u64) -> Result<(), DecodeError> {
     let plain = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.plain_length));
-    if plain != Some(size) || parts.is_empty() {
+    if plain != Some(size) {
         return Err(DecodeError("the parts do not make up the object"));
     }
     for part in parts {
@@ -294,6 +332,13 @@ impl Extent {
     /// First byte and the byte after the last.
     pub fn range(&self) -> std::ops::Range<u64> {
         u64::from(self.offset)..u64::from(self.offset) + u64::from(self.length)
+    }
+
+    /// The encoding.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let mut out = Writer::default();
+        self.write(&mut out);
+        out.0
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {

@@ -4,18 +4,20 @@
 //! ```text
 //! leaf   = 1 ‖ 1 ‖ item count (2) ‖ count × (key (2 + n) ‖ value (2 + n))
 //! inner  = 1 ‖ 2 ‖ item count (2) ‖ count × (first key (2 + n) ‖ extent (48))
-//! root   = 1 ‖ 3 ‖ bytes in use of its own segment (4) ‖ name of the bucket (2 + n) ‖ height (1) ‖
+//! root   = 1 ‖ 3 ‖ bytes in use of its own segment (8) ‖ name of the bucket (2 + n) ‖ height (1) ‖
 //!          extent (48), if the height is not 0 ‖ delta count (4) ‖ count × (key (2 + n) ‖ 0 or 1 ‖ value (2 + n), if 1)
 //! key    = 1 ‖ object key        value: entry
-//!        | 2 ‖ segment id (32)   value: volume (4) ‖ bytes of the segment (4) ‖ bytes in use (4)
+//!        | 2 ‖ segment id (32)   value: volume (4) ‖ bytes of the segment (4) ‖ bytes in use (8)
 //!        | 3 ‖ segment id (32)   value: volume (4)
+//!        | 4 ‖ record key        value: entry
 //! ```
 //! All keys of a page rise. A segment under 3 is in use no more and waits for its release.
 
 use super::{
     codec::{DecodeError, Reader, Writer},
-    entry::{ENTRY_BYTES_MAX, Entry, Extent, SegmentRef},
+    entry::{Content, ENTRY_BYTES_MAX, Entry, Extent, SegmentRef},
 };
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use types::SegmentId;
 
@@ -31,10 +33,14 @@ pub const BUCKET_NAME_BYTES_MAX: usize = 255;
 /// Greatest height of a tree: with the smallest pages there are, more than any bucket needs.
 pub const HEIGHT_MAX: u8 = 16;
 
-const KEY_BYTES_MAX: usize = OBJECT_KEY_BYTES_MAX + 1;
+/// Longest key of a record, in bytes.
+pub const RECORD_KEY_BYTES_MAX: usize = 1300;
+
+const KEY_BYTES_MAX: usize = RECORD_KEY_BYTES_MAX + 1;
 const OBJECT: u8 = 1;
 const SEGMENT: u8 = 2;
 const UNUSED: u8 = 3;
+const RECORD: u8 = 4;
 
 /// What the tree is sorted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +51,8 @@ pub enum Key {
     Segment(SegmentId),
     /// A segment that waits for its release.
     Unused(SegmentId),
+    /// What a gateway keeps beside the objects, by a key of its own.
+    Record(Bytes),
 }
 
 /// How much of a segment is in use.
@@ -54,14 +62,14 @@ pub struct Usage {
     pub volume: u32,
     /// Its bytes.
     pub length: u32,
-    /// Those of them that something refers to.
-    pub used: u32,
+    /// Those of them that something refers to; what two refer to counts twice.
+    pub used: u64,
 }
 
 /// What stands under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Under [`Key::Object`].
+    /// Under [`Key::Object`] and [`Key::Record`].
     Object(Entry),
     /// Under [`Key::Segment`].
     Segment(Usage),
@@ -110,11 +118,27 @@ pub struct RootPage {
 }
 
 impl Key {
+    /// The key of an object.
+    pub fn object(key: impl Into<String>) -> Self {
+        Self::Object(key.into())
+    }
+
+    /// The key of a record.
+    pub fn record(key: impl Into<Bytes>) -> Self {
+        Self::Record(key.into())
+    }
+
+    /// The least key there is.
+    pub(crate) fn first() -> Self {
+        Self::Object(String::new())
+    }
+
     pub(crate) fn write(&self, out: &mut Writer) {
         let (kind, bytes) = match self {
             Self::Object(key) => (OBJECT, key.as_bytes()),
             Self::Segment(id) => (SEGMENT, id.as_slice()),
             Self::Unused(id) => (UNUSED, id.as_slice()),
+            Self::Record(key) => (RECORD, &key[..]),
         };
         out.u16(u16::try_from(bytes.len() + 1).expect("keys are bounded when they are made"));
         out.u8(kind);
@@ -126,10 +150,14 @@ impl Key {
         let key = match bytes.u8()? {
             OBJECT => {
                 let text = std::str::from_utf8(bytes.0).map_err(|_| DecodeError("an object key is not UTF-8"))?;
+                if text.len() > OBJECT_KEY_BYTES_MAX {
+                    return Err(DecodeError("an object key is too long"));
+                }
                 return Ok(Self::Object(text.to_owned()));
             }
             SEGMENT => Self::Segment(bytes.hash()?),
             UNUSED => Self::Unused(bytes.hash()?),
+            RECORD => return Ok(Self::Record(Bytes::copy_from_slice(bytes.0))),
             _ => return Err(DecodeError("a key of an unknown kind")),
         };
         bytes.end()?;
@@ -141,11 +169,20 @@ impl Key {
         3 + match self {
             Self::Object(key) => key.len(),
             Self::Segment(_) | Self::Unused(_) => 32,
+            Self::Record(key) => key.len(),
         }
     }
 }
 
 impl Value {
+    /// The entry of an object or a record.
+    pub fn as_entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Object(entry) => Some(entry),
+            Self::Segment(_) | Self::Unused(_) => None,
+        }
+    }
+
     fn write(&self, out: &mut Writer) {
         let mut bytes = Writer::default();
         match self {
@@ -153,7 +190,7 @@ impl Value {
             Self::Segment(usage) => {
                 bytes.u32(usage.volume);
                 bytes.u32(usage.length);
-                bytes.u32(usage.used);
+                bytes.u64(usage.used);
             }
             Self::Unused(volume) => bytes.u32(*volume),
         }
@@ -163,12 +200,17 @@ impl Value {
     fn read(reader: &mut Reader<'_>, key: &Key, own: SegmentRef) -> Result<Self, DecodeError> {
         let mut bytes = Reader(reader.bytes(ENTRY_BYTES_MAX)?);
         let value = match key {
-            Key::Object(_) => return Entry::read(bytes.0, own).map(Self::Object),
-            Key::Segment(_) => {
-                let usage = Usage { volume: bytes.u32()?, length: bytes.u32()?, used: bytes.u32()? };
-                if usage.used > usage.length {
-                    return Err(DecodeError("more in use than there is"));
+            Key::Object(_) | Key::Record(_) => {
+                let entry = Entry::read(bytes.0, own)?;
+                // An object has a part even where it has no bytes: so that nothing, too, is authenticated.
+                if matches!(key, Key::Object(_)) && matches!(&entry.content, Content::Parts(parts) if parts.is_empty())
+                {
+                    return Err(DecodeError("an object of no parts"));
                 }
+                return Ok(Self::Object(entry));
+            }
+            Key::Segment(_) => {
+                let usage = Usage { volume: bytes.u32()?, length: bytes.u32()?, used: bytes.u64()? };
                 Self::Segment(usage)
             }
             Key::Unused(_) => Self::Unused(bytes.u32()?),
@@ -263,11 +305,11 @@ fn require_rising(last: Option<&Key>, key: &Key) -> Result<(), DecodeError> {
 
 impl RootPage {
     /// Encodes the page; `used` bytes of its own segment are in use, the page's included.
-    pub fn encode(&self, used: u32) -> Vec<u8> {
+    pub fn encode(&self, used: u64) -> Vec<u8> {
         let mut out = Writer::default();
         out.u8(VERSION);
         out.u8(ROOT);
-        out.u32(used);
+        out.u64(used);
         out.bytes(self.name.as_bytes());
         match &self.tree {
             Some((extent, height)) => {
@@ -293,10 +335,7 @@ impl RootPage {
         if read_start(&mut reader)? != ROOT {
             return Err(DecodeError("no root page"));
         }
-        let used = reader.u32()?;
-        if used > own.length {
-            return Err(DecodeError("more in use than there is"));
-        }
+        let used = reader.u64()?;
         let name = reader.text(BUCKET_NAME_BYTES_MAX)?;
         let tree = match reader.u8()? {
             0 => None,

@@ -23,26 +23,37 @@ pub enum Condition {
     Etag(B256),
 }
 
+impl Condition {
+    /// Checks the condition on what stands under the key of an object.
+    pub fn check(self, key: &str, before: Option<&Entry>) -> Result<(), Conflict> {
+        let key = key.to_owned();
+        match (self, before) {
+            (Self::Absent, Some(_)) => Err(Conflict::Exists { key }),
+            (Self::Present | Self::Etag(_), None) => Err(Conflict::NotFound { key }),
+            (Self::Etag(etag), Some(before)) if before.etag != etag => {
+                Err(Conflict::Changed { key, current: before.etag })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A change of the index, to be planned on whatever root there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// Puts an object, over an older one if the condition allows.
+    /// Puts an object or a record, over an older one if there is any.
     Put {
         /// Its key.
-        key: String,
+        key: Key,
         /// What it is.
         entry: Box<Entry>,
         /// Extents of the parts that stand in pieces and not in the entry.
         listed: Vec<Extent>,
-        /// What must hold before.
-        when: Condition,
     },
-    /// Removes an object.
+    /// Removes an object or a record.
     Remove {
         /// Its key.
-        key: String,
-        /// What must hold before.
-        when: Condition,
+        key: Key,
     },
     /// Notes a segment of this write, with the bytes that pages in it take; objects count theirs when they are put.
     Segment(SegmentId, Usage),
@@ -83,9 +94,12 @@ pub enum PlanError {
     /// Something must be fetched first.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// A condition does not hold.
-    #[error(transparent)]
-    Conflict(#[from] Conflict),
+    /// An entry refers to a segment of which nothing is in use any more.
+    #[error("segment {segment} is not in use any more: read again what refers to it")]
+    Gone {
+        /// The segment.
+        segment: SegmentId,
+    },
 }
 
 /// The next state of the index, before its pages have a place.
@@ -97,6 +111,8 @@ pub struct Plan {
     pub tree: Option<(Child, u8)>,
     /// The changes that go into the root page.
     pub delta: BTreeMap<Key, Option<Value>>,
+    /// Bytes that entries refer to in the segment that has no name yet.
+    pub own_used: u64,
 }
 
 /// Plans `ops` on a root page that lies at `place` (nothing for a bucket that was never written). Changes of more than
@@ -108,14 +124,17 @@ pub fn plan(
     ops: &[Op],
     delta_bytes_max: usize,
 ) -> Result<Plan, PlanError> {
-    let mut books = Books { root, pages, view: root.delta.clone(), changed: BTreeSet::new() };
+    let mut books = Books { root, pages, view: root.delta.clone(), changed: BTreeSet::new(), own_used: 0 };
     let mut missing = Missing::default();
-    for op in ops {
-        match books.apply(op) {
-            Err(PlanError::Missing(more)) => missing.extend(more),
-            // A conflict may only seem so while an earlier operation was not applied.
-            Err(PlanError::Conflict(_)) if !missing.is_empty() => break,
-            result => result?,
+    // Whatever comes into use before whatever goes: what only moves must not seem unused in between.
+    for step in [Books::take, Books::apply] {
+        for op in ops {
+            match step(&mut books, op) {
+                Err(PlanError::Missing(more)) => missing.extend(more),
+                // It may only seem so while an earlier operation was not applied.
+                Err(PlanError::Gone { .. }) if !missing.is_empty() => {}
+                result => result?,
+            }
         }
     }
     if !missing.is_empty() {
@@ -130,7 +149,7 @@ pub fn plan(
     let delta = RootPage { delta: books.view.clone(), ..RootPage::default() };
     if delta.delta_bytes() <= delta_bytes_max {
         let tree = root.tree.map(|(extent, height)| (Child::Stored(extent), height));
-        return Ok(Plan { pages: Vec::new(), tree, delta: delta.delta });
+        return Ok(Plan { pages: Vec::new(), tree, delta: delta.delta, own_used: books.own_used });
     }
     let changes: Vec<_> = delta.delta.into_iter().collect();
     let Rewrite { pages, tree, dropped } = books.pages.rewrite(root.tree, &changes)?;
@@ -139,20 +158,9 @@ pub fn plan(
         books.free(extent)?;
     }
     // What the rewrite itself changed begins the next delta.
-    let Books { view, changed, .. } = books;
+    let Books { view, changed, own_used, .. } = books;
     let delta = view.into_iter().filter(|(key, _)| changed.contains(key)).collect();
-    Ok(Plan { pages, tree, delta })
-}
-
-impl Missing {
-    fn extend(&mut self, more: Self) {
-        self.pages.extend(more.pages);
-        self.lists.extend(more.lists);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.pages.is_empty() && self.lists.is_empty()
-    }
+    Ok(Plan { pages, tree, delta, own_used })
 }
 
 /// The index while it changes: the newest changes over the tree.
@@ -161,6 +169,7 @@ struct Books<'a> {
     pages: &'a Pages,
     view: BTreeMap<Key, Option<Value>>,
     changed: BTreeSet<Key>,
+    own_used: u64,
 }
 
 impl Books<'_> {
@@ -181,11 +190,23 @@ impl Books<'_> {
         }
     }
 
+    /// Takes what an operation refers to into use.
+    fn take(&mut self, op: &Op) -> Result<(), PlanError> {
+        match op {
+            Op::Put { entry, listed, .. } => {
+                entry.extents().chain(listed).try_for_each(|extent| self.take_into_use(extent))
+            }
+            Op::Segment(id, usage) => Ok(self.note_segment(*id, *usage)?),
+            Op::Remove { .. } | Op::Unused(..) | Op::Released(_) => Ok(()),
+        }
+    }
+
+    /// Does the rest of an operation.
     fn apply(&mut self, op: &Op) -> Result<(), PlanError> {
         match op {
-            Op::Put { key, entry, listed, when } => self.replace(key, Some((entry, listed)), *when),
-            Op::Remove { key, when } => self.replace(key, None, *when),
-            Op::Segment(id, usage) => Ok(self.note_segment(*id, *usage)?),
+            Op::Put { key, entry, .. } => Ok(self.replace(key, Some(entry))?),
+            Op::Remove { key } => Ok(self.replace(key, None)?),
+            Op::Segment(..) => Ok(()),
             Op::Unused(id, volume) => {
                 // The same segment may have come into use since, by the same bytes written again.
                 if self.find(&Key::Segment(*id))?.is_none() {
@@ -203,7 +224,7 @@ impl Books<'_> {
     fn note_segment(&mut self, id: SegmentId, usage: Usage) -> Result<(), Missing> {
         // A resumed upload may bring a segment that is known already, or that was given up in between.
         let used = match self.find(&Key::Segment(id))? {
-            Some(Value::Segment(before)) => before.used.saturating_add(usage.used).min(usage.length),
+            Some(Value::Segment(before)) => before.used.saturating_add(usage.used),
             _ => usage.used,
         };
         if self.find(&Key::Unused(id))?.is_some() {
@@ -213,30 +234,25 @@ impl Books<'_> {
         Ok(())
     }
 
-    fn replace(&mut self, key: &str, entry: Option<(&Entry, &[Extent])>, when: Condition) -> Result<(), PlanError> {
-        let tree_key = Key::Object(key.to_owned());
-        let before = match self.find(&tree_key)? {
-            Some(Value::Object(before)) => Some(before),
-            _ => None,
+    fn replace(&mut self, key: &Key, entry: Option<&Entry>) -> Result<(), Missing> {
+        let before = match self.find(key)? {
+            Some(Value::Object(before)) => before,
+            _ => {
+                if let Some(entry) = entry {
+                    self.set(key.clone(), Some(Value::Object(entry.clone())));
+                }
+                return Ok(());
+            }
         };
-        check(key, before.as_ref(), when)?;
-        // The new before the old: where both lie in one segment, it must not seem unused in between.
-        if let Some((entry, listed)) = entry {
-            for extent in entry.extents().chain(listed) {
-                self.take_into_use(extent)?;
-            }
+        let mut extents: Vec<Extent> = before.extents().copied().collect();
+        if let Content::Pieces(pieces) = &before.content {
+            let parts = self.pages.list(pieces, before.size)?;
+            extents.extend(parts.iter().flat_map(|part| &part.extents));
         }
-        if let Some(before) = &before {
-            let mut extents: Vec<Extent> = before.extents().copied().collect();
-            if let Content::Pieces(pieces) = &before.content {
-                let parts = self.pages.list(pieces, before.size)?;
-                extents.extend(parts.iter().flat_map(|part| &part.extents));
-            }
-            for extent in &extents {
-                self.free(extent)?;
-            }
+        for extent in &extents {
+            self.free(extent)?;
         }
-        self.set(tree_key, entry.map(|(entry, _)| Value::Object(entry.clone())));
+        self.set(key.clone(), entry.map(|entry| Value::Object(entry.clone())));
         Ok(())
     }
 
@@ -250,16 +266,18 @@ impl Books<'_> {
         Ok(())
     }
 
-    fn take_into_use(&mut self, extent: &Extent) -> Result<(), Missing> {
+    fn take_into_use(&mut self, extent: &Extent) -> Result<(), PlanError> {
         // The root page counts its own segment itself.
         if extent.segment.is_own() {
+            self.own_used += u64::from(extent.length);
             return Ok(());
         }
-        let key = Key::Segment(extent.segment.id);
-        if let Some(Value::Segment(usage)) = self.find(&key)? {
-            let used = usage.used.saturating_add(extent.length).min(usage.length);
-            self.set(key, Some(Value::Segment(Usage { used, ..usage })));
-        }
+        let segment = extent.segment.id;
+        let Some(Value::Segment(usage)) = self.find(&Key::Segment(segment))? else {
+            return Err(PlanError::Gone { segment });
+        };
+        let used = usage.used.saturating_add(extent.length.into());
+        self.set(Key::Segment(segment), Some(Value::Segment(Usage { used, ..usage })));
         Ok(())
     }
 
@@ -267,7 +285,7 @@ impl Books<'_> {
     fn free(&mut self, extent: &Extent) -> Result<(), Missing> {
         let segment = extent.segment.id;
         let Some(Value::Segment(usage)) = self.find(&Key::Segment(segment))? else { return Ok(()) };
-        let used = usage.used.saturating_sub(extent.length);
+        let used = usage.used.saturating_sub(extent.length.into());
         if used > 0 {
             self.set(Key::Segment(segment), Some(Value::Segment(Usage { used, ..usage })));
         } else {
@@ -275,18 +293,6 @@ impl Books<'_> {
             self.set(Key::Unused(segment), Some(Value::Unused(usage.volume)));
         }
         Ok(())
-    }
-}
-
-fn check(key: &str, before: Option<&Entry>, when: Condition) -> Result<(), Conflict> {
-    let key = key.to_owned();
-    match (when, before) {
-        (Condition::Absent, Some(_)) => Err(Conflict::Exists { key }),
-        (Condition::Present | Condition::Etag(_), None) => Err(Conflict::NotFound { key }),
-        (Condition::Etag(etag), Some(before)) if before.etag != etag => {
-            Err(Conflict::Changed { key, current: before.etag })
-        }
-        _ => Ok(()),
     }
 }
 

@@ -33,6 +33,27 @@ pub struct Missing {
     pub lists: Vec<(Vec<Extent>, u64)>,
 }
 
+impl Missing {
+    /// Adds what is not known to be missing yet.
+    pub(crate) fn extend(&mut self, more: Self) {
+        let Self { pages, lists } = self;
+        more.pages.into_iter().for_each(|page| {
+            if !pages.contains(&page) {
+                pages.push(page)
+            }
+        });
+        more.lists.into_iter().for_each(|list| {
+            if !lists.contains(&list) {
+                lists.push(list)
+            }
+        });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pages.is_empty() && self.lists.is_empty()
+    }
+}
+
 /// A page that a rewrite makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewPage {
@@ -114,6 +135,35 @@ impl Pages {
                 }
             }
         }
+    }
+
+    /// The leaves from the one that may hold `key` on, up to `count` of those that stand in one page, each with the first
+    /// key behind it. They need not be at hand.
+    pub fn leaves_from(
+        &self,
+        tree: Option<(Extent, u8)>,
+        key: &Key,
+        count: usize,
+    ) -> Result<Vec<(Extent, Option<Key>)>, Missing> {
+        let Some((mut extent, mut height)) = tree else { return Ok(Vec::new()) };
+        let mut behind = None;
+        while height > 1 {
+            let Page::Inner(inner) = self.page(&extent, height)? else { break };
+            let at = inner.0.partition_point(|(first, _)| first <= key).saturating_sub(1);
+            if height == 2 {
+                let children = &inner.0[at..];
+                let nexts = children.iter().skip(1).map(|(first, _)| Some(first)).chain([behind]);
+                return Ok(children
+                    .iter()
+                    .zip(nexts)
+                    .take(count)
+                    .map(|((_, leaf), next)| (*leaf, next.cloned()))
+                    .collect());
+            }
+            behind = inner.0.get(at + 1).map(|(first, _)| first).or(behind);
+            (extent, height) = (inner.0[at].1, height - 1);
+        }
+        Ok(vec![(extent, None)])
     }
 
     /// Applies changes, whose keys rise, to the tree.

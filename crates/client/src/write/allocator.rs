@@ -2,7 +2,7 @@
 
 use super::WriteError;
 use crate::{
-    Sender,
+    SendError, Sender,
     chain::{ChainError, Head, Network, OpenVolume},
     directory::Directory,
     peers::Scoreboard,
@@ -70,6 +70,8 @@ pub(crate) struct Allocator {
     pub(super) timeout: Duration,
     state: Mutex<State>,
     starved: Notify,
+    /// Held while a lease is taken ahead.
+    leasing_ahead: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -106,8 +108,21 @@ impl Allocator {
         parallel: usize,
         timeout: Duration,
     ) -> Self {
-        let (state, starved) = (Mutex::default(), Notify::new());
-        Self { sender, directory, peers, storage, profile, policy, territory, parallel, timeout, state, starved }
+        let (state, starved, leasing_ahead) = (Mutex::default(), Notify::new(), Mutex::default());
+        Self {
+            sender,
+            directory,
+            peers,
+            storage,
+            profile,
+            policy,
+            territory,
+            parallel,
+            timeout,
+            state,
+            starved,
+            leasing_ahead,
+        }
     }
 
     /// Assigns a volume to a segment with fragments of this length.
@@ -223,6 +238,21 @@ impl Allocator {
         if slot.lease_left_bytes >= fragment_bytes && !expires {
             return Ok(true);
         }
+        let (call, column_bytes) = self.lease_call(state, id, fragment_bytes, demand, head).await?;
+        let result = self.sender.call(VOLUMES, U256::ZERO, &call).await;
+        self.leased(state, id, &call, column_bytes, result.map(|_| ()))
+    }
+
+    /// The lease to take on a volume.
+    async fn lease_call(
+        &self,
+        state: &mut State,
+        id: u32,
+        fragment_bytes: u64,
+        demand: Demand,
+        head: &Head,
+    ) -> Result<(IVolumes::leaseCall, u64), WriteError> {
+        let slot = &state.slots[&id];
         let open_count = state.slots.values().filter(|slot| slot.open).count().clamp(1, self.parallel.max(1)) as u64;
         // No lease may promise more than the volume has room for.
         let needed = fragment_bytes.saturating_sub(slot.lease_left_bytes);
@@ -238,11 +268,23 @@ impl Allocator {
             columnBytes: column_bytes,
             untilMs: until_ms,
         };
-        let slot = state.slots.get_mut(&id).expect("chosen among the slots");
-        match self.sender.call(VOLUMES, U256::ZERO, &call).await {
-            Ok(_) => {
+        Ok((call, column_bytes))
+    }
+
+    /// Notes what became of a lease; false if the volume turned out to be closed.
+    fn leased(
+        &self,
+        state: &mut State,
+        id: u32,
+        call: &IVolumes::leaseCall,
+        column_bytes: u64,
+        result: Result<(), SendError>,
+    ) -> Result<bool, WriteError> {
+        let Some(slot) = state.slots.get_mut(&id) else { return Ok(false) };
+        match result {
+            Ok(()) => {
                 slot.lease_left_bytes += column_bytes;
-                slot.lease_until_ms = slot.lease_until_ms.max(until_ms);
+                slot.lease_until_ms = slot.lease_until_ms.max(call.untilMs);
                 slot.leased_at = Some(Instant::now());
                 Ok(true)
             }
@@ -257,6 +299,34 @@ impl Allocator {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Leases more of a volume that is written to, before what is left of its lease is used up. Others write meanwhile.
+    pub(crate) async fn lease_ahead(&self) -> Result<(), WriteError> {
+        let Ok(_turn) = self.leasing_ahead.try_lock() else { return Ok(()) };
+        let head = self.sender.chain().head().await?;
+        let low_bytes = LEASE_SEGMENTS_MIN * self.storage.slot_bytes / 2;
+        let (id, call, column_bytes) = {
+            let mut state = self.state.lock().await;
+            let is_low = |slot: &Slot| {
+                slot.lease_left_bytes < low_bytes || slot.lease_until_ms < head.timestamp_ms + 2 * LEASE_LEFT_MS
+            };
+            let now = Instant::now();
+            let mut low = state.slots.iter().filter(|(_, slot)| {
+                let shunned = slot.shunned_until.is_some_and(|until| until > now);
+                slot.open && !shunned && slot.leased_at.is_some() && is_low(slot) && self.room(slot) >= 2 * low_bytes
+            });
+            let Some(id) = low.next().map(|(id, _)| *id) else { return Ok(()) };
+            let left = state.slots[&id].lease_left_bytes;
+            let demand = Demand { expected_bytes: 0, keeps_reserve: true };
+            let (call, column_bytes) = self.lease_call(&mut state, id, left, demand, &head).await?;
+            if column_bytes == 0 {
+                return Ok(());
+            }
+            (id, call, column_bytes)
+        };
+        let result = self.sender.call(VOLUMES, U256::ZERO, &call).await;
+        self.leased(&mut *self.state.lock().await, id, &call, column_bytes, result.map(|_| ())).map(|_| ())
     }
 
     /// Leases more of a volume whose members say that less is left than we thought: another program stages on the same

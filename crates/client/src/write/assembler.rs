@@ -1,6 +1,6 @@
 //! Pack sealed bytes into segments, and keep several segments on their way.
 
-use super::{CommitError, Committed, Filled, Session, Staged, WriteError, allocator::Demand, encode::Encoded};
+use super::{CommitError, Committed, Filled, Memory, Session, Staged, WriteError, allocator::Demand, encode::Encoded};
 use crate::{
     index::{Extent, Op, SegmentRef, Usage},
     journal::{Journal, Note},
@@ -8,15 +8,9 @@ use crate::{
     write::Chunk,
 };
 use sealing::{Sealer, TAG_LENGTH};
-use std::{collections::BTreeSet, sync::Arc};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
-};
+use std::{collections::BTreeSet, pin::pin, sync::Arc};
+use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 use types::abi::RootUpdate;
-
-/// Unit in which memory is counted.
-const MEMORY_UNIT: usize = 64 << 10;
 
 /// Where bytes were put: a segment by its number in this write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +25,7 @@ pub(crate) struct Assembler {
     session: Arc<Session>,
     progress: Progress,
     journal: Option<Arc<Journal>>,
-    memory: Arc<Semaphore>,
+    memory: Memory,
     /// Bytes of staged segments that are committed together.
     commit_bytes: usize,
     /// Bytes that are still to come, as far as the caller knows.
@@ -57,12 +51,10 @@ struct Open {
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
     segment: Option<SegmentRef>,
-    /// Bytes that objects refer to.
+    /// Bytes of objects in it.
     object_bytes: u32,
     /// Bytes that the index pages of this attempt take.
     index_bytes: u32,
-    /// Bytes that lists of parts take, which objects refer to, but which are made anew with each attempt.
-    list_bytes: u32,
     /// Whether the chain has it.
     committed: bool,
 }
@@ -73,24 +65,20 @@ enum Done {
 }
 
 impl Assembler {
-    /// An assembler that holds at most `memory_bytes` of segments and fragments, or what three segments take.
+    /// An assembler within a bound of memory that it may share with others.
     pub(crate) fn new(
         session: Arc<Session>,
-        memory_bytes: usize,
+        memory: Memory,
         expected_bytes: u64,
         progress: Progress,
         journal: Option<Arc<Journal>>,
     ) -> Self {
-        let total = usize::from(session.profile.total());
-        let slot_bytes = usize::try_from(session.spec.storage.slot_bytes).expect("slots have at most 64 MiB");
-        let memory_bytes = memory_bytes.max(3 * total * slot_bytes);
         Self {
             session,
             progress,
             journal,
-            memory: Arc::new(Semaphore::new(memory_bytes / MEMORY_UNIT)),
-            // What is left over must do for one more segment, or nothing would move.
-            commit_bytes: (memory_bytes / 4 * 3).min(memory_bytes - total * slot_bytes),
+            commit_bytes: memory.bytes() / 4 * 3,
+            memory,
             expected_bytes,
             keeps_reserve: true,
             open: None,
@@ -102,9 +90,14 @@ impl Assembler {
         }
     }
 
-    /// Lets the write take what is kept free for it: it is to free space.
-    pub(crate) fn use_reserve(&mut self) {
-        self.keeps_reserve = false;
+    /// Takes memory for further segments from another bound.
+    pub(crate) fn set_memory(&mut self, memory: Memory) {
+        self.memory = memory;
+    }
+
+    /// Says whether what is kept free for removals may be taken.
+    pub(crate) fn keep_reserve(&mut self, keeps_reserve: bool) {
+        self.keeps_reserve = keeps_reserve;
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
@@ -172,11 +165,16 @@ impl Assembler {
         place
     }
 
+    /// Appends sealed bytes of an object. There must be room.
+    pub(crate) fn append_object(&mut self, sealed: &[u8]) -> Place {
+        let place = self.append(sealed);
+        self.segments[place.number].object_bytes += place.length;
+        place
+    }
+
     /// Appends a sealed piece of a list of parts. There must be room.
     pub(crate) fn append_piece(&mut self, sealed: &[u8]) -> Place {
-        let place = self.append(sealed);
-        self.segments[place.number].list_bytes += place.length;
-        place
+        self.append(sealed)
     }
 
     fn append(&mut self, sealed: &[u8]) -> Place {
@@ -202,11 +200,31 @@ impl Assembler {
         Place { number, offset: 0, length }
     }
 
+    /// Takes in a segment that was staged by another assembler.
+    pub(crate) fn adopt_staged(&mut self, staged: Staged) -> usize {
+        let number = self.segments.len();
+        let Staged { segment, .. } = staged;
+        self.segments.push(State { segment: Some(segment), object_bytes: segment.length, ..State::default() });
+        self.staged.push(Staged { number, ..staged });
+        number
+    }
+
+    /// Gives the segment being filled back instead of sending it: its number, what it holds, and its memory.
+    pub(crate) fn take_open(&mut self) -> Option<(usize, Filled, OwnedSemaphorePermit)> {
+        let Open { number, filled, memory, .. } = self.open.take()?;
+        Some((number, filled, memory))
+    }
+
+    /// Gives the segments back that are staged and were not committed, by their numbers.
+    pub(crate) fn take_staged(&mut self) -> Vec<Staged> {
+        std::mem::take(&mut self.staged)
+    }
+
     /// Sends the segment being filled on its way.
     pub(crate) fn close(&mut self) {
         let Some(Open { number, filled, memory, note }) = self.open.take() else { return };
         let (session, progress) = (self.session.clone(), self.progress.clone());
-        let journal = self.journal.clone().zip(note);
+        let (journal, room) = (self.journal.clone().zip(note), self.memory.clone());
         let fragment_bytes = session.profile.fragment_bytes(filled.buffer.len() as u64);
         let data = u64::from(session.profile.data());
         let expected_bytes = (self.expected_bytes.div_ceil(data)).max(fragment_bytes);
@@ -214,6 +232,8 @@ impl Assembler {
         self.expected_bytes = self.expected_bytes.saturating_sub(filled.buffer.len() as u64);
         self.tasks.spawn(async move {
             let profile = session.profile;
+            let parity = u64::from(profile.total() - profile.data()) * fragment_bytes;
+            let parity = room.send(usize::try_from(parity).expect("a segment has at most 12 GiB")).await;
             let noted = journal.clone();
             let encoded = offload::run(move || {
                 // What is about to be sealed is on disk before any of it leaves: see `journal`.
@@ -223,29 +243,25 @@ impl Assembler {
                 Ok::<_, WriteError>(Encoded::new(profile, filled.seal()))
             });
             let encoded = encoded.await.expect("encoding does not panic")?;
-            let mut staged = session.place(number, &encoded, demand, BTreeSet::new(), &progress).await?;
+            let staged = session.place(number, &encoded, demand, BTreeSet::new(), &progress).await?;
             if let Some((journal, note)) = journal {
                 journal.staged(&note, staged.segment)?;
             }
-            drop(encoded);
-            staged.memory = Some(keep_data_only(memory, staged.data.len()));
+            drop((encoded, memory, parity));
             Ok(Done::Staged(staged))
         });
     }
 
-    /// Waits until memory for one more segment and its parity is free.
+    /// Waits until memory for one more segment is free.
     async fn reserve(&mut self) -> Result<OwnedSemaphorePermit, WriteError> {
-        let total = usize::from(self.session.profile.total());
-        let slot_bytes = self.segment_bytes_max() / usize::from(self.session.profile.data());
-        let units = u32::try_from((total * slot_bytes).div_ceil(MEMORY_UNIT)).expect("a segment has at most 12 GiB");
-        let (memory, session) = (self.memory.clone(), self.session.clone());
+        let (memory, session, bytes) = (self.memory.clone(), self.session.clone(), self.segment_bytes_max());
+        let mut acquire = pin!(memory.fill(bytes));
         loop {
             self.commit_from(self.commit_bytes);
-            let acquire = memory.clone().acquire_many_owned(units);
             tokio::select! {
                 biased;
                 Some(done) = self.tasks.join_next() => self.note(done.expect("tasks do not panic")?),
-                permit = acquire => return Ok(permit.expect("the semaphore is never closed")),
+                permit = &mut acquire => return Ok(permit),
                 () = session.allocator.starved() => self.commit_from(1),
             }
         }
@@ -275,7 +291,7 @@ impl Assembler {
 
     /// Commits what is staged, in the background, once it is as much as this.
     fn commit_from(&mut self, least_bytes: usize) {
-        let bytes: usize = self.staged.iter().map(|staged| staged.data.len()).sum();
+        let bytes: usize = self.staged.iter().map(|staged| staged.segment.length as usize).sum();
         if self.committing || bytes < least_bytes {
             return;
         }
@@ -321,6 +337,12 @@ impl Assembler {
         self.segments[number].segment.expect("the segment was settled before it is named")
     }
 
+    /// A segment that the chain has.
+    pub(crate) fn committed_segment(&self, number: usize) -> Option<SegmentRef> {
+        let state = self.segments.get(number)?;
+        state.segment.filter(|_| state.committed)
+    }
+
     /// What the index has to know of the settled segments.
     pub(crate) fn segment_ops(&self) -> Vec<Op> {
         let states = self.segments.iter().enumerate();
@@ -328,14 +350,9 @@ impl Assembler {
         settled
             .filter_map(|(_, state)| {
                 let SegmentRef { id, volume, length } = state.segment?;
-                Some(Op::Segment(id, Usage { volume, length, used: state.index_bytes }))
+                Some(Op::Segment(id, Usage { volume, length, used: state.index_bytes.into() }))
             })
             .collect()
-    }
-
-    /// Bytes in use of the segment being filled.
-    pub(crate) fn open_used(&self) -> u32 {
-        self.open_number().map_or(0, |number| self.used_bytes(number))
     }
 
     /// Number of the next segment that will be opened.
@@ -343,10 +360,9 @@ impl Assembler {
         self.segments.len()
     }
 
-    /// Bytes of a settled or open segment that objects refer to.
-    pub(crate) fn used_bytes(&self, number: usize) -> u32 {
-        let State { object_bytes, index_bytes, list_bytes, .. } = self.segments[number];
-        object_bytes + index_bytes + list_bytes
+    /// Bytes of a settled or open segment that index pages take.
+    pub(crate) fn index_bytes(&self, number: usize) -> u64 {
+        self.segments[number].index_bytes.into()
     }
 
     /// Commits everything that is staged, with a new root of the bucket.
@@ -363,7 +379,7 @@ impl Assembler {
     /// Forgets the index pages of an attempt that failed: segments that hold nothing else are not committed.
     pub(crate) fn discard_pages(&mut self) {
         for state in &mut self.segments {
-            (state.index_bytes, state.list_bytes) = (0, 0);
+            state.index_bytes = 0;
         }
         let segments = &self.segments;
         self.staged.retain(|staged| segments[staged.number].object_bytes > 0);
@@ -385,10 +401,4 @@ impl Assembler {
         let known: Vec<SegmentRef> = self.segments.iter().filter_map(|state| state.segment).collect();
         (known.len(), known.iter().map(|segment| segment.volume).collect())
     }
-}
-
-/// Gives back what the parity took.
-fn keep_data_only(mut memory: OwnedSemaphorePermit, data_bytes: usize) -> OwnedSemaphorePermit {
-    let kept = data_bytes.div_ceil(MEMORY_UNIT).min(memory.num_permits());
-    memory.split(kept).unwrap_or(memory)
 }

@@ -36,7 +36,6 @@ pub(crate) struct Encoded {
     pub(crate) id: SegmentId,
     pub(crate) length: u32,
     pub(crate) fragments_root: B256,
-    pub(crate) data: Bytes,
     fragments: EncodedSegment,
     tree: Tree,
 }
@@ -65,12 +64,12 @@ impl Encoded {
     /// Encodes and hashes a segment; takes a while.
     pub(crate) fn new(profile: Profile, data: Bytes) -> Self {
         let length = u32::try_from(data.len()).expect("segments are far shorter than 4 GiB");
-        let fragments = erasure::encode_segment(&code(profile), data.clone()).expect("a segment is not empty");
+        let fragments = erasure::encode_segment(&code(profile), data).expect("a segment is not empty");
         let roots: Vec<B256> = fragments.roots.iter().map(|root| B256::from(*root.as_bytes())).collect();
         let tree = Tree::new(&roots);
         let fragments_root = tree.root();
         let id = segment_id(profile, length.into(), &fragments_root);
-        Self { id, length, fragments_root, data, fragments, tree }
+        Self { id, length, fragments_root, fragments, tree }
     }
 
     /// Bytes of each fragment.

@@ -7,10 +7,9 @@ use crate::{
     progress::{Event, Progress},
 };
 use alloy_primitives::B256;
-use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 use transport::{RefusalReason, RequestError, StageHeader};
 
 /// Volumes that are tried for one segment.
@@ -25,6 +24,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// A segment that a write quorum of members holds.
+#[derive(Debug)]
 pub(crate) struct Staged {
     /// Its number among the segments of this write.
     pub(crate) number: usize,
@@ -33,10 +33,6 @@ pub(crate) struct Staged {
     pub(crate) fragment_bytes: u64,
     /// Seats whose members hold their fragment.
     pub(crate) seats: BTreeSet<u16>,
-    /// Kept to be staged elsewhere should the volume fill up.
-    pub(crate) data: Bytes,
-    /// What the data takes of the memory that writes may use.
-    pub(crate) memory: Option<OwnedSemaphorePermit>,
 }
 
 /// How far staging at one volume has come.
@@ -80,8 +76,6 @@ impl Session {
                     fragments_root: encoded.fragments_root,
                     fragment_bytes,
                     seats,
-                    data: encoded.data.clone(),
-                    memory: None,
                 });
             }
             tracing::warn!(volume = volume.id, acknowledged = seats.len(), reason, "too few members took a segment");
@@ -235,9 +229,10 @@ impl Session {
         if is_exceeded(error) { self.config.lease_timeout / 8 } else { self.config.lease_timeout }
     }
 
-    /// Encodes and stages a segment anew in another volume.
+    /// Reads a segment back from those that hold it, and encodes and stages it anew in another volume.
     pub(super) async fn move_elsewhere(&self, staged: &mut Staged, progress: &Progress) -> Result<(), WriteError> {
-        let (profile, data) = (self.profile, staged.data.clone());
+        let (profile, segment) = (self.profile, staged.segment);
+        let data = self.fetcher.read(segment, 0..segment.length.into()).await?;
         let encoded = offload::run(move || Encoded::new(profile, data)).await;
         let encoded = Arc::new(encoded.expect("encoding does not panic"));
         let from = staged.segment.volume;

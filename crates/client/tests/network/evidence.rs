@@ -8,11 +8,12 @@ use alloy_primitives::{B256, Bytes as AbiBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
 use bytes::Bytes;
 use client::{
-    ChainApi, Examined, GetError,
+    ChainApi, Examined, GetError, Key,
     chain::Network,
     evidence::{HeldFragment, all_fragments, contradiction},
 };
 use erasure::Code;
+use futures::TryStreamExt;
 use std::{path::Path, time::Duration};
 use transport::{Fragment, Sign, SignSegment, StageHeader, Transport, memory::Behaviour};
 use types::{
@@ -151,9 +152,9 @@ async fn spoil_upload(net: &Net, file: &Path, folder: &Path) -> (SegmentId, u32)
     (spoiled.0, volume)
 }
 
-/// As long as the data members answer, nothing is wrong with the object; what is computed from parity does not open.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_get_that_fails_on_garbage_says_so_and_has_it_voided() {
+/// A network with an object in it of which one segment is no codeword: as long as the data members answer, nothing is
+/// wrong with it; what is computed from parity does not open.
+async fn spoiled_object() -> (Net, SegmentId, u32) {
     let net = Net::new(8).await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("file");
@@ -162,15 +163,40 @@ async fn a_get_that_fails_on_garbage_says_so_and_has_it_voided() {
     let (segment, volume) = spoil_upload(&net, &file, folder.path()).await;
     go_on(&net, &file, folder.path()).await;
     assert!(net.read("file").await == bytes);
-    let network = Network(&*net.chain);
-    assert_ne!(network.positions(&[(volume, segment)]).await, Ok(vec![0]), "a read that succeeds reports nothing");
+    assert!(is_live(&net, segment, volume).await, "a read that succeeds reports nothing");
     net.behave(&net.members(volume).await[0], Behaviour::Gone);
-    let reader = net.another_client(0xc8).await;
-    match reader.read("bucket", "file", None).await {
+    (net, segment, volume)
+}
+
+async fn is_live(net: &Net, segment: SegmentId, volume: u32) -> bool {
+    Network(&*net.chain).positions(&[(volume, segment)]).await.expect("answers") != [0]
+}
+
+fn assert_malformed<T>(result: Result<T, GetError>, segment: SegmentId) {
+    match result {
         Err(GetError::Malformed { segment: found, .. }) => assert_eq!(found, segment),
-        other => panic!("{:?}", other.map(|bytes| bytes.len())),
+        Err(other) => panic!("it failed otherwise: {other}"),
+        Ok(_) => panic!("it was read"),
     }
-    assert_eq!(network.positions(&[(volume, segment)]).await, Ok(vec![0]), "it is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_that_fails_on_garbage_says_so_and_has_it_voided() {
+    let (net, segment, volume) = spoiled_object().await;
+    let reader = net.another_client(0xc8).await;
+    assert_malformed(reader.read("bucket", "file", None).await, segment);
+    assert!(!is_live(&net, segment, volume).await, "it is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_fails_on_garbage_says_so_and_has_it_voided() {
+    let (net, segment, volume) = spoiled_object().await;
+    let store = net.another_client(0xc9).await.open("bucket").await.expect("opens");
+    let snapshot = store.snapshot().await.expect("a root");
+    let entry = snapshot.get(&Key::object("file")).await.expect("answers").expect("it is there");
+    let read: Result<Vec<Bytes>, GetError> = store.read(&entry, None).expect("all of it").try_collect().await;
+    assert_malformed(read, segment);
+    assert!(!is_live(&net, segment, volume).await, "it is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

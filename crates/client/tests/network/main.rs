@@ -6,5 +6,6 @@ mod listing;
 mod objects;
 mod policies;
 mod resume;
+mod store;
 mod support;
 mod writers;

@@ -5,7 +5,7 @@ pub mod miner;
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
 use client::{
-    ChainApi, Client, ClientConfig, Keys, PutOptions, PutReport, ReadConfig, Sender, Source, WriteConfig,
+    ChainApi, Client, ClientConfig, Keys, PutOptions, PutReport, ReadConfig, Sender, Source, StoreConfig, WriteConfig,
     chain::{MemoryChain, Network},
 };
 use miner::TestMiner;
@@ -52,6 +52,7 @@ pub fn config() -> ClientConfig {
             lease_timeout: Duration::from_secs(2),
             replays_max: 50,
         },
+        store: StoreConfig { group_window: Duration::from_millis(10), ..StoreConfig::default() },
     }
 }
 

@@ -17,6 +17,7 @@ struct Vectors {
     empty_root: Bytes,
     parts: Bytes,
     objects: Vec<Object>,
+    records: Vec<Object>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +35,7 @@ struct Object {
     modified_ms: u64,
     content_type: String,
     metadata: BTreeMap<String, String>,
+    attributes: String,
     kind: String,
 }
 
@@ -54,19 +56,29 @@ fn nameless(own: SegmentRef) -> impl Fn(&mut Extent) {
     }
 }
 
+fn hex(text: &str) -> bytes::Bytes {
+    alloy_primitives::hex::decode(text).expect("hex").into()
+}
+
 #[test]
 fn leaves_match_the_vectors() {
     let (vectors, own) = vectors();
     let Page::Leaf(Leaf(mut items)) = Page::decode(&vectors.leaf, 1, own).expect("decodes") else { panic!("a leaf") };
-    for (object, item) in vectors.objects.iter().zip(&items) {
-        let (Key::Object(key), Value::Object(entry)) = item else { panic!("an object") };
-        assert_eq!(*key, object.key);
+    let of_objects = items.iter().filter(|(key, _)| matches!(key, Key::Object(_)));
+    let of_records = items.iter().filter(|(key, _)| matches!(key, Key::Record(_)));
+    let objects = vectors.objects.iter().map(|object| (Key::object(&object.key), object));
+    let records = vectors.records.iter().map(|record| (Key::record(hex(&record.key)), record));
+    for ((key, object), item) in objects.chain(records).zip(of_objects.chain(of_records)) {
+        let Value::Object(entry) = &item.1 else { panic!("an entry") };
+        assert_eq!(item.0, key);
         assert_eq!((entry.etag, entry.size), (B256::repeat_byte(object.etag), object.size));
         assert_eq!((entry.modified_ms, &entry.content_type), (object.modified_ms, &object.content_type));
-        assert_eq!(entry.metadata, object.metadata);
+        assert_eq!((&entry.metadata, &entry.attributes), (&object.metadata, &hex(&object.attributes)));
         assert_eq!(matches!(entry.content, Content::Parts(_)), object.kind == "parts");
     }
-    assert_eq!(items.len(), vectors.objects.len() + 2);
+    let usage = Usage { volume: 3, length: 200_000, used: 1 << 33 };
+    assert!(items.contains(&(Key::Segment(B256::repeat_byte(0xaa)), Value::Segment(usage))));
+    assert_eq!(items.len(), vectors.objects.len() + vectors.records.len() + 2);
     for (_, value) in &mut items {
         if let Value::Object(entry) = value {
             entry.extents_mut().for_each(nameless(own));
@@ -98,6 +110,7 @@ fn root_pages_match_the_vectors() {
     assert_eq!(root.encode(900), vectors.root);
     let empty = RootPage::decode(&vectors.empty_root, own).expect("decodes");
     assert_eq!((empty.tree, empty.delta.len()), (None, 1));
+    assert_eq!(RootPage::default().encode(80), vectors.empty_root);
 }
 
 #[test]
@@ -106,6 +119,24 @@ fn lists_of_parts_match_the_vectors() {
     let parts = decode_parts(&vectors.parts, 70_100).expect("decodes");
     assert_eq!(encode_parts(&parts), vectors.parts);
     assert!(decode_parts(&vectors.parts, 70_101).is_err(), "of another size");
+}
+
+#[test]
+fn an_object_has_a_part_and_a_record_need_not() {
+    let own = SegmentRef { id: B256::repeat_byte(1), volume: 1, length: 1_000 };
+    let leaf = |key| Page::decode(&encode_leaf(&[(key, Value::Object(Entry::default()))]), 1, own);
+    assert!(leaf(Key::record("a")).is_ok());
+    assert!(leaf(Key::object("a")).is_err());
+}
+
+#[test]
+fn keys_and_attributes_have_limits() {
+    let own = SegmentRef { id: B256::repeat_byte(1), volume: 1, length: 1_000 };
+    let leaf =
+        |length| Page::decode(&encode_leaf(&[(Key::record(vec![1; length]), Value::Object(Entry::default()))]), 1, own);
+    assert!(leaf(RECORD_KEY_BYTES_MAX).is_ok() && leaf(RECORD_KEY_BYTES_MAX + 1).is_err());
+    let long = Entry { attributes: vec![0; 8193].into(), ..Entry::default() };
+    assert!(Page::decode(&encode_leaf(&[(Key::record("a"), Value::Object(long))]), 1, own).is_err());
 }
 
 #[test]
@@ -143,6 +174,7 @@ prop_compose! {
         etag in any::<[u8; 32]>(),
         content_type in "[a-z/]{0,40}",
         metadata in prop::collection::btree_map("[a-zä]{0,9}", "[ -~]{0,20}", 0..5),
+        attributes in prop::collection::vec(any::<u8>(), 0..100),
         modified_ms in any::<u64>(),
         key in any::<u8>(),
         pieces in prop::collection::vec(extents(), 1..9),
@@ -158,13 +190,18 @@ prop_compose! {
             extents: vec![Extent { segment, offset: 7, length: sealed }],
         };
         let content = if in_pieces { Content::Pieces(pieces) } else { Content::Parts(vec![part]) };
-        Entry { etag: B256::from(etag), size, modified_ms, content_type, metadata, content }
+        Entry { etag: B256::from(etag), size, modified_ms, content_type, metadata, attributes: attributes.into(), content }
     }
 }
 
+fn keys() -> impl Strategy<Value = Key> {
+    let record = prop::collection::vec(any::<u8>(), 1..40).prop_map(Key::record);
+    prop_oneof!["[a-z/]{1,30}".prop_map(Key::object), record]
+}
+
 fn leaves() -> impl Strategy<Value = Vec<Item>> {
-    prop::collection::btree_map("[a-z/]{1,30}", entries(), 1..8)
-        .prop_map(|items| items.into_iter().map(|(key, entry)| (Key::Object(key), Value::Object(entry))).collect())
+    prop::collection::btree_map(keys(), entries(), 1..8)
+        .prop_map(|items| items.into_iter().map(|(key, entry)| (key, Value::Object(entry))).collect())
 }
 
 proptest! {

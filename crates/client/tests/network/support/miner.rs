@@ -30,12 +30,22 @@ pub struct TestMiner {
     key: ReceiptKey,
     /// Bytes of each lease that a program which is gone has staged here.
     pub left_behind: AtomicU64,
+    /// Fetches that were answered.
+    pub fetches: AtomicU64,
     held: Mutex<BTreeMap<(SegmentId, u32), (StageHeader, Fragment)>>,
 }
 
 impl TestMiner {
     pub fn new(chain: Arc<MemoryChain>, peer: B256, id: u32, key: ReceiptKey) -> Self {
-        Self { chain, peer, id, key, left_behind: AtomicU64::new(0), held: Mutex::default() }
+        Self {
+            chain,
+            peer,
+            id,
+            key,
+            left_behind: AtomicU64::new(0),
+            fetches: AtomicU64::new(0),
+            held: Mutex::default(),
+        }
     }
 
     async fn judge(&self, from: B256, header: &StageHeader) -> Result<(), Refusal> {
@@ -106,6 +116,7 @@ impl TestMiner {
     }
 
     fn fetch(&self, fetch: Fetch) -> Result<Response, Refusal> {
+        self.fetches.fetch_add(1, Ordering::Relaxed);
         let held = self.held.lock();
         let of_index = |(header, _): &&(StageHeader, Fragment)| {
             header.segment == fetch.segment && header.proof.index == fetch.index
