@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use proofs::{
     idle::{Graph, Plotter, Progress, UnitId, UnitShape},
-    pledge::{Walks, sample, seed},
+    pledge::{Walks, sample, seed, spot_lot},
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ struct Vectors {
     graphs: Vec<GraphVector>,
     lot: Lot,
     draw: Draw,
+    spots: Spots,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +45,20 @@ struct Draw {
     lots: u32,
     seed: B256,
     walks: Vec<WalkVector>,
+}
+
+#[derive(Deserialize)]
+struct Spots {
+    beacon: B256,
+    draws: Vec<SpotVector>,
+}
+
+#[derive(Deserialize)]
+struct SpotVector {
+    spot: u32,
+    attempt: u32,
+    lots: u32,
+    lot: u32,
 }
 
 #[derive(Deserialize)]
@@ -113,5 +128,14 @@ fn walks_are_pinned() {
         let walk = &shown.expect("a buffer of its size")[0];
         assert_eq!((walk.len(), hash(walk)), (vector.walk_bytes, vector.walk_blake3));
         assert_eq!(walks.verify(&unit, &lot.idle_root, &one[0], walk), Ok(()));
+    }
+}
+
+#[test]
+fn later_checks_are_pinned() {
+    let Spots { beacon, draws } = vectors().spots;
+    assert!(!draws.is_empty());
+    for SpotVector { spot, attempt, lots, lot } in draws {
+        assert_eq!(spot_lot(&beacon, spot, attempt, lots), lot);
     }
 }
