@@ -31,6 +31,15 @@ pub fn ensure_npm() -> Result<(), String> {
     install("Node.js with npm", &["nodejs", "npm"])
 }
 
+/// Makes sure that Python can make environments of its own, for the tests with other people's S3 tools.
+pub fn ensure_python() -> Result<(), String> {
+    let makes_environments = || run::output(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_ok();
+    if makes_environments() {
+        return Ok(());
+    }
+    install("Python with venv", &["python3", "python3-venv"])
+}
+
 fn c_compiles() -> bool {
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let child = Command::new(compiler)

@@ -3,7 +3,7 @@
 //! The suite is in a folder of the caller's; nothing of it is kept here but the names of its cases. `tests/s3/expected.txt`
 //! has a line for each: what is expected of it, and for those that fail, why.
 
-use crate::{network::Devnet, run};
+use crate::{machine, network::Devnet, run};
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -49,6 +49,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     if !suite.join(FILES[0]).exists() {
         return Err(format!("{} is no copy of github.com/ceph/s3-tests", suite.display()));
     }
+    machine::ensure_python()?;
     let cess = run::build_cess()?;
     let requirements = suite.join("requirements.txt").display().to_string();
     let python = python_with("s3-tests-python", &["-q", "-r", &requirements])?;

@@ -7,6 +7,7 @@ use std::{path::Path, process::Command};
 pub fn run() -> Result<(), String> {
     machine::ensure_c_compiler()?;
     machine::ensure_npm()?;
+    machine::ensure_python()?;
     run::step("crates, and networks of real processes");
     run::run(run::cargo().args(["test", "--release", "--workspace", "--locked"]))?;
     run::step("wallets and compilers of others");
