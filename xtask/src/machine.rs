@@ -40,6 +40,15 @@ pub fn ensure_python() -> Result<(), String> {
     install("Python with venv", &["python3", "python3-venv"])
 }
 
+/// Installs rclone, one of the S3 tools of the tests, if we may. The tests say so where it is missing.
+pub fn offer_rclone() {
+    if !run::exists("rclone")
+        && let Err(error) = install("rclone", &["rclone"])
+    {
+        run::step(&format!("going on without rclone: {error}"));
+    }
+}
+
 fn c_compiles() -> bool {
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let child = Command::new(compiler)

@@ -3,11 +3,15 @@
 use crate::{machine, network::Devnet, run, s3_tests};
 use std::{path::Path, process::Command};
 
+/// From PyPI, for `tests/s3`.
+const S3_TOOLS: [&str; 4] = ["-q", "boto3==1.43.11", "awscli==1.46.3", "s3cmd==2.4.0"];
+
 /// Crates first, with the tests that start real processes, then the wallets of others.
 pub fn run() -> Result<(), String> {
     machine::ensure_c_compiler()?;
     machine::ensure_npm()?;
     machine::ensure_python()?;
+    machine::offer_rclone();
     run::step("crates, and networks of real processes");
     run::run(run::cargo().args(["test", "--release", "--workspace", "--locked"]))?;
     run::step("wallets and compilers of others");
@@ -18,9 +22,11 @@ pub fn run() -> Result<(), String> {
     let devnet = Devnet::start(&run::cess(), &["--miners", "8"])?;
     let result = drive(&devnet, &folder).and_then(|()| {
         run::step("S3 with the tools of others");
-        let python = s3_tests::python_with("s3-check-python", &["-q", "boto3==1.43.11"])?;
-        let check = run::root().join("tests/s3/check.py");
-        run::run(Command::new(python).arg(check).arg(run::cess()).arg(devnet.dir()))
+        let python = s3_tests::python_with("s3-check-python", &S3_TOOLS)?;
+        let tests = run::root().join("tests/s3");
+        run::run(Command::new(&python).arg(tests.join("check.py")).arg(run::cess()).arg(devnet.dir()))?;
+        let binaries = python.with_file_name("");
+        run::run(Command::new(&python).arg(tests.join("tools.py")).arg(devnet.dir()).arg(binaries))
     });
     devnet.stop(result)
 }
