@@ -22,6 +22,8 @@ const PRIORITY_FEE_WEI: u128 = 1_000_000_000;
 const NONCE_ATTEMPTS: usize = 5;
 /// Blocks after which a transaction that is in none is sent again.
 const RESEND_BLOCKS: u64 = 5;
+/// The same where another may have its nonce.
+const CONTESTED_BLOCKS: u64 = 2;
 /// Blocks after which we stop waiting.
 const PATIENCE_BLOCKS: u64 = 120;
 /// How long no node may be in reach while a transaction that was sent is waited for.
@@ -113,6 +115,17 @@ struct Sent {
     is_received: bool,
 }
 
+/// What a node says of a transaction that is offered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offered {
+    /// It waits for a block.
+    Waits,
+    /// Another with its nonce waits, or this one.
+    Contested,
+    /// A block has one with its nonce.
+    Taken,
+}
+
 /// How far it is with a transaction that is waited for.
 #[derive(Default)]
 struct Waiting {
@@ -121,6 +134,8 @@ struct Waiting {
     /// When it was offered last.
     sent_at: Option<u64>,
     was_taken: bool,
+    /// Another transaction may have its nonce.
+    is_contested: bool,
     has_failed: bool,
 }
 
@@ -170,12 +185,19 @@ impl Sender {
     }
 
     async fn send_for(&self, request: CallRequest, fee: Fee) -> Result<TransactionReceipt, SendError> {
-        let sent = self.submit(&request, fee).await?;
-        let hash = sent.hash;
-        let receipt = self.wait(&request, fee, &sent).await?;
+        let mut attempt = 1;
+        let receipt = loop {
+            let sent = self.submit(&request, fee).await?;
+            match self.wait(&request, fee, &sent).await {
+                // It never arrived, and never can: another has its nonce.
+                Err(SendError::Replaced { .. }) if !sent.is_received && attempt < NONCE_ATTEMPTS => attempt += 1,
+                result => break result?,
+            }
+        };
         if receipt.succeeded {
             return Ok(receipt);
         }
+        let hash = receipt.transaction_hash;
         // What made it fail stands in no receipt; the same call fails in the same way now, or we cannot know.
         let data = match self.chain.estimate_gas(request).await {
             Err(ChainError::Reverted { data }) => data,
@@ -306,15 +328,18 @@ impl Sender {
             *self.nonce.lock().await = None;
             return Err(SendError::NotIncluded { hash, blocks: height - start });
         }
-        if waiting.sent_at.is_none_or(|sent_at| height >= sent_at + RESEND_BLOCKS) {
-            let is_taken = self.send_again(nonce, raw).await?;
+        let pause = if waiting.is_contested { CONTESTED_BLOCKS } else { RESEND_BLOCKS };
+        if waiting.sent_at.is_none_or(|sent_at| height >= sent_at + pause) {
+            let offered = self.send_again(nonce, raw).await?;
             waiting.sent_at = Some(height);
+            let (is_taken, was_taken) = (offered == Offered::Taken, waiting.was_taken);
             // State runs ahead of receipts: what took the nonce may be this very transaction.
-            if is_taken && waiting.was_taken {
+            if is_taken && was_taken {
                 *self.nonce.lock().await = None;
                 return Err(SendError::Replaced { hash });
             }
             waiting.was_taken = is_taken;
+            waiting.is_contested = offered != Offered::Waits;
             // No block takes a call in the lane that fails. But state runs ahead of receipts here too.
             if fee == Fee::None
                 && let Some(data) = self.would_fail(request).await?
@@ -339,11 +364,14 @@ impl Sender {
         }
     }
 
-    /// Offers a transaction anew that has no receipt: the pool may have dropped it. Says whether a block took its nonce.
-    async fn send_again(&self, nonce: u64, raw: &Bytes) -> Result<bool, SendError> {
+    /// Offers a transaction anew that has no receipt: the pool may have dropped it.
+    async fn send_again(&self, nonce: u64, raw: &Bytes) -> Result<Offered, SendError> {
         match self.chain.send_raw(raw.clone()).await {
-            Err(error) if is_nonce_error(&error) => Ok(self.chain.account(self.address()).await?.nonce > nonce),
-            Err(ChainError::Rpc { .. }) | Ok(_) => Ok(false),
+            Err(error) if is_nonce_error(&error) => {
+                let is_taken = self.chain.account(self.address()).await?.nonce > nonce;
+                Ok(if is_taken { Offered::Taken } else { Offered::Contested })
+            }
+            Err(ChainError::Rpc { .. }) | Ok(_) => Ok(Offered::Waits),
             Err(error) => Err(error.into()),
         }
     }

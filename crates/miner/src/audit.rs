@@ -13,7 +13,7 @@ use alloy_primitives::{B256, U256};
 use challenges::Challenges;
 use client::{
     SendError, Sender,
-    chain::{ChainApi, ChainError, Network},
+    chain::{ChainApi, ChainError, Network, TransactionReceipt},
 };
 use futures::{StreamExt, stream};
 use holdings::{HoldingError, Holdings, Lot};
@@ -25,7 +25,7 @@ use proofs::{
     sample::{Sample, TRIES_MAX},
 };
 use rayon::prelude::*;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store::{Change, Store};
 use tokio::runtime::Handle;
 use types::{
@@ -36,6 +36,9 @@ use types::{
 
 /// Openings on their way at the same time.
 const OPENINGS_AT_ONCE: usize = 8;
+/// How often an opening is sent while the node is out of reach, and the wait between.
+const SENDS_MAX: usize = 8;
+const SEND_PAUSE: Duration = Duration::from_secs(1);
 /// Chain time between two looks at the round.
 const LOOK_MS: u64 = 500;
 /// Entries that may be declared lost: one in so many, one at least, and this many at most.
@@ -208,7 +211,7 @@ impl Auditor {
         })?;
         let Some(opening) = opening else { return Ok(()) };
         let call = IAudits::openCall { round, sample: number, opening: opening.into() };
-        match self.sender.call_in_lane(AUDITS, &call).await {
+        match self.insist(&call).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_revert::<IAudits::AlreadyOpened>() => Ok(()),
             // The round is over.
@@ -224,6 +227,18 @@ impl Auditor {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Sends an opening, also if the node is out of reach now and then: the others must not be waited for before it is
+    /// tried again.
+    async fn insist(&self, call: &IAudits::openCall) -> Result<TransactionReceipt, SendError> {
+        for _ in 1..SENDS_MAX {
+            match self.sender.call_in_lane(AUDITS, call).await {
+                Err(SendError::Chain(ChainError::Unreachable { .. })) => tokio::time::sleep(SEND_PAUSE).await,
+                result => return result,
+            }
+        }
+        self.sender.call_in_lane(AUDITS, call).await
     }
 
     /// Lets a fragment go whose bytes are not those that were stored: repair makes it again.

@@ -41,7 +41,10 @@ use parking_lot::{Condvar, Mutex};
 use proofs::idle::Graph;
 use record::LotRecord;
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use store::{Store, StoreError};
@@ -93,6 +96,8 @@ struct Shared {
     turn: tokio::sync::Mutex<()>,
     status: watch::Sender<PlotStatus>,
     graph: OnceLock<Arc<Graph>>,
+    /// Nothing is plotted for now.
+    is_held: AtomicBool,
 }
 
 impl IdleSpace {
@@ -113,6 +118,7 @@ impl IdleSpace {
             turn: tokio::sync::Mutex::new(()),
             status: watch::Sender::new(PlotStatus::default()),
             graph: OnceLock::new(),
+            is_held: AtomicBool::new(offload::is_in_place()),
         };
         shared.account(&shared.books.lock());
         Ok((Self(Arc::new(shared)), recovery))
@@ -133,13 +139,18 @@ impl IdleSpace {
         self.0.status.subscribe()
     }
 
-    /// In a simulation, where plotting takes no time, waits until everything is plotted that can be.
+    /// In a simulation plotting takes no time, and is done here alone, so that one seed gives one course of events.
+    /// Elsewhere it goes on in the background, and nobody waits.
     pub(crate) async fn catch_up(&self) {
+        if !offload::is_in_place() {
+            return;
+        }
         let mut status = self.status();
-        offload::catch_up(
-            status.wait_for(|status| status.units_total == 0 || status.is_at_rest || status.trouble.is_some()),
-        )
-        .await;
+        self.0.hold(false);
+        let is_done = |status: &PlotStatus| status.units_total == 0 || status.is_at_rest || status.trouble.is_some();
+        // Its sender is here.
+        drop(offload::answer(status.wait_for(is_done)).await.map(drop));
+        self.0.hold(true);
     }
 
     /// Takes a lot in that was pledged before `beacon`. Once known, it has no effect.
@@ -224,6 +235,12 @@ impl Shared {
     /// The graph of the chain's units.
     fn graph(&self) -> Arc<Graph> {
         self.graph.get_or_init(|| Arc::new(Graph::new(self.layout.shape()))).clone()
+    }
+
+    fn hold(&self, is_held: bool) {
+        let _books = self.books.lock();
+        self.is_held.store(is_held, Ordering::Relaxed);
+        self.work.notify_all();
     }
 
     /// Changes the books, and tells everybody.

@@ -31,7 +31,8 @@ impl Drop for InPlace {
     }
 }
 
-fn is_in_place() -> bool {
+/// Whether this thread does its own work: then other threads may work only while it waits for them.
+pub fn is_in_place() -> bool {
     IN_PLACE.with(Cell::get) > 0
 }
 
@@ -49,13 +50,6 @@ pub async fn answer<F: Future>(of_another_thread: F) -> F::Output {
         return futures::executor::block_on(of_another_thread);
     }
     of_another_thread.await
-}
-
-/// In place, waits for what another thread does in the background: there it takes no time. Elsewhere it goes on by itself.
-pub async fn catch_up<F: Future>(of_another_thread: F) {
-    if is_in_place() {
-        futures::executor::block_on(of_another_thread);
-    }
 }
 
 /// Waits within work that was handed over. In place only for what is ready or comes from another thread: nobody else
@@ -93,18 +87,6 @@ mod tests {
         assert_eq!(answer(answered).await, Ok(7));
         assert_eq!(before.elapsed(), Duration::ZERO);
         timer.await.expect("it runs on");
-        assert!(other.join().expect("it ends").is_ok());
-    }
-
-    #[tokio::test]
-    async fn only_in_place_the_background_is_waited_for() {
-        catch_up(std::future::pending::<()>()).await;
-        let _guard = in_place();
-        let (told, answered) = tokio::sync::oneshot::channel();
-        let other = thread::spawn(move || told.send(7));
-        let mut seen = None;
-        catch_up(async { seen = answered.await.ok() }).await;
-        assert_eq!(seen, Some(7));
         assert!(other.join().expect("it ends").is_ok());
     }
 }

@@ -11,7 +11,7 @@ use proofs::idle::Progress;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{
     io,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -163,6 +163,9 @@ impl Plotter {
         if self.progress.is_stopped() {
             return Next::Stopped;
         }
+        if self.shared.is_held.load(Ordering::Relaxed) {
+            return Next::Nothing;
+        }
         let Some(job) = books.next() else { return Next::Nothing };
         let needed_bytes = books.file_bytes(job.place).saturating_add(self.config.headroom_bytes);
         match self.shared.store.free_bytes() {
@@ -210,11 +213,10 @@ impl Shared {
     /// Nothing is being plotted for now.
     fn rest(&self) {
         let books = self.books.lock();
+        self.status.send_modify(|status| status.bytes_per_second = 0);
         self.account(&books);
-        self.status.send_modify(|status| {
-            status.bytes_per_second = 0;
-            status.is_at_rest = books.units_left() == 0;
-        });
+        // Last, so that whoever has seen this sees nothing else change.
+        self.status.send_modify(|status| status.is_at_rest = books.units_left() == 0);
         if books.units_total() > 0 && books.units_left() == 0 {
             tracing::info!(units = books.units_total(), "all idle units are plotted");
         }
