@@ -70,12 +70,6 @@ fn one_seed_gives_one_course_of_events() {
     assert_ne!(first.digest, live(Scenario::Churn, 8).digest);
 }
 
-/// Threads plot there.
-#[test]
-fn one_seed_gives_one_course_of_events_with_idle_space() {
-    assert_eq!(live_for(Scenario::Plots, 5, 0.1), live_for(Scenario::Plots, 5, 0.1));
-}
-
 #[test]
 fn one_seed_gives_one_course_of_events_with_validators() {
     let live = |seed| live_for(Scenario::Validators, seed, 0.05);
