@@ -25,8 +25,10 @@ def content(seed, length):
 
 
 def run(*line, **environment):
+    # What is set for other services is not for this one.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
-        [str(part) for part in line], env=os.environ | environment, capture_output=True, text=True, timeout=600
+        [str(part) for part in line], env=own | environment, capture_output=True, text=True, timeout=600
     )
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, line))} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
@@ -71,7 +73,7 @@ def with_aws(here, back):
 
 def with_s3cmd(here, back):
     host = URL.split("://")[1]
-    options = ["--no-ssl", f"--host={host}", f"--host-bucket={host}", f"--access_key={KEY}", f"--secret_key={SECRET}"]
+    options = ["--no-ssl", "--region=us-east-1", f"--host={host}", f"--host-bucket={host}", f"--access_key={KEY}", f"--secret_key={SECRET}"]
 
     def s3cmd(*line):
         return run(BINARIES / "s3cmd", "--config=/dev/null", *options, *line)
