@@ -15,7 +15,7 @@ use types::{Transaction, state::Account};
 
 /// Blocks whose changed accounts are remembered: a caller may have read an account just before.
 const RECENT_BLOCKS: usize = 8;
-/// How long a call in the audit lane keeps its place: those that succeed are in a block before.
+/// How long a call in the audit lane keeps its place at least: it bounds how often all nodes broadcast another for nothing.
 const LANE_PATIENCE_MS: u64 = 500;
 
 /// Where a new transaction stands.
@@ -384,7 +384,7 @@ impl Pool {
 }
 
 /// A replacement offers a tenth more on both fees: each one costs all nodes another broadcast. A call in the audit lane,
-/// which pays nothing, gives way to another once it has waited for longer than one that succeeds ever does.
+/// which pays nothing, gives way to another of its sender after a while: one that fails would hold the nonce for good.
 fn check_replacement(old: &Entry, new: &Entry) -> Result<(), PoolError> {
     let is_in_lane = old.rank.lane.is_some() && new.rank.lane.is_some();
     if is_in_lane && new.added_ms >= old.added_ms.saturating_add(LANE_PATIENCE_MS) {
