@@ -50,6 +50,22 @@ impl Source {
 
 type FoundIn<S> = Found<<<S as Storage>::Bucket as Bucket>::Content>;
 
+/// The source of a copy, of an object or into a part; S3 has a type for each, with the same fields.
+macro_rules! source {
+    ($input:ident) => {
+        Source::new(
+            $input.copy_source,
+            Condition {
+                matches: $input.copy_source_if_match,
+                none_match: $input.copy_source_if_none_match,
+                modified_since_s: $input.copy_source_if_modified_since.map(seconds),
+                unmodified_since_s: $input.copy_source_if_unmodified_since.map(seconds),
+                ..Condition::default()
+            },
+        )
+    };
+}
+
 impl<S: Storage> Service<S> {
     /// The source of a copy, if it may be read, and whether its bucket shows versions.
     async fn find_source(&self, gate: &Gate, source: &Source) -> S3Result<(S::Bucket, FoundIn<S>, bool)> {
@@ -71,14 +87,7 @@ impl<S: Storage> Service<S> {
         let input = request.input;
         super::objects::check_encryption(None, input.copy_source_sse_customer_algorithm.as_deref())?;
         let described = described!(input, &request.headers);
-        let condition = Condition {
-            matches: input.copy_source_if_match,
-            none_match: input.copy_source_if_none_match,
-            modified_since_s: input.copy_source_if_modified_since.map(seconds),
-            unmodified_since_s: input.copy_source_if_unmodified_since.map(seconds),
-            ..Condition::default()
-        };
-        let source = Source::new(input.copy_source, condition)?;
+        let source = source!(input)?;
         let replace = match input.metadata_directive.as_ref().map(MetadataDirective::as_str) {
             None | Some("COPY") => false,
             Some("REPLACE") => true,
@@ -149,14 +158,7 @@ impl<S: Storage> Service<S> {
         let gate = self.gate(&request, &request.input.bucket)?;
         let input = request.input;
         let number = part_number(input.part_number)?;
-        let condition = Condition {
-            matches: input.copy_source_if_match,
-            none_match: input.copy_source_if_none_match,
-            modified_since_s: input.copy_source_if_modified_since.map(seconds),
-            unmodified_since_s: input.copy_source_if_unmodified_since.map(seconds),
-            ..Condition::default()
-        };
-        let source = Source::new(input.copy_source, condition)?;
+        let source = source!(input)?;
         let to = self.storage().open(&input.bucket).await?;
         let algorithm = self.find_upload(&gate, &to, &input.key, &input.upload_id).await?;
         let (from, found, source_versions) = self.find_source(&gate, &source).await?;

@@ -230,6 +230,27 @@ fn expiration<V: View>(
     }))
 }
 
+/// What a GET or HEAD asks; S3 has a type for each, with the same fields.
+macro_rules! asked {
+    ($input:ident, $day_ms:expr) => {
+        Asked {
+            key: $input.key,
+            version_id: $input.version_id,
+            condition: Condition {
+                matches: $input.if_match,
+                none_match: $input.if_none_match,
+                modified_since_s: $input.if_modified_since.map(seconds),
+                unmodified_since_s: $input.if_unmodified_since.map(seconds),
+                ..Condition::default()
+            },
+            range: $input.range,
+            part: $input.part_number,
+            checksum: $input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED"),
+            day_ms: $day_ms,
+        }
+    };
+}
+
 impl<S: Storage> Service<S> {
     /// Puts a body that is stored under a key.
     pub(super) async fn put_received(
@@ -313,22 +334,7 @@ impl<S: Storage> Service<S> {
         let gate = self.gate(&request, &request.input.bucket)?;
         let input = request.input;
         let bucket = self.storage().open(&input.bucket).await?;
-        let condition = Condition {
-            matches: input.if_match,
-            none_match: input.if_none_match,
-            modified_since_s: input.if_modified_since.map(seconds),
-            unmodified_since_s: input.if_unmodified_since.map(seconds),
-            ..Condition::default()
-        };
-        let asked = Asked {
-            key: input.key,
-            version_id: input.version_id,
-            condition,
-            range: input.range,
-            part: input.part_number,
-            checksum: input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED"),
-            day_ms: self.config().lifecycle_day_ms,
-        };
+        let asked = asked!(input, self.config().lifecycle_day_ms);
         let seen = bucket.look(move |view| asked.see(view, &gate)).await?;
         let length = seen.range.end - seen.range.start;
         let body = outgoing(bucket.read(&seen.found.record, seen.range.clone()));
@@ -379,22 +385,7 @@ impl<S: Storage> Service<S> {
         let gate = self.gate(&request, &request.input.bucket)?;
         let input = request.input;
         let bucket = self.storage().open(&input.bucket).await?;
-        let condition = Condition {
-            matches: input.if_match,
-            none_match: input.if_none_match,
-            modified_since_s: input.if_modified_since.map(seconds),
-            unmodified_since_s: input.if_unmodified_since.map(seconds),
-            ..Condition::default()
-        };
-        let asked = Asked {
-            key: input.key,
-            version_id: input.version_id,
-            condition,
-            range: input.range,
-            part: input.part_number,
-            checksum: input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED"),
-            day_ms: self.config().lifecycle_day_ms,
-        };
+        let asked = asked!(input, self.config().lifecycle_day_ms);
         let seen = bucket.look(move |view| asked.see(view, &gate)).await?;
         let headers = &seen.found.version.headers;
         let header = |name: &str| headers.get(name).cloned();
