@@ -3,6 +3,7 @@
 Usage: check.py CESS DEVNET_FOLDER
 """
 
+import base64
 import concurrent.futures
 import hashlib
 import json
@@ -33,7 +34,7 @@ def client():
 
 
 def cess(*line):
-    subprocess.run([CESS, "--devnet", str(FOLDER), *line], check=True, stdout=subprocess.DEVNULL)
+    return subprocess.run([CESS, "--devnet", str(FOLDER), *line], check=True, stdout=subprocess.PIPE).stdout
 
 
 def content(seed, length):
@@ -94,6 +95,45 @@ def versions_and_conditions(s3):
     assert code(s3.put_object, Bucket="check", Key="once", Body=b"2", IfNoneMatch="*") == "PreconditionFailed"
 
 
+def parts_have_checksums_of_their_own(s3):
+    parts = [content("first", PART), content("second", 1000)]
+    upload = s3.create_multipart_upload(Bucket="check", Key="summed", ChecksumAlgorithm="SHA256")["UploadId"]
+    named = []
+    for number, part in enumerate(parts, 1):
+        place = {"Bucket": "check", "Key": "summed", "UploadId": upload, "PartNumber": number}
+        done = s3.upload_part(**place, Body=part, ChecksumAlgorithm="SHA256")
+        named.append({"PartNumber": number, "ETag": done["ETag"], "ChecksumSHA256": done["ChecksumSHA256"]})
+    s3.complete_multipart_upload(Bucket="check", Key="summed", UploadId=upload, MultipartUpload={"Parts": named})
+    wanted = ["ETag", "Checksum", "ObjectParts", "ObjectSize"]
+    attributes = s3.get_object_attributes(Bucket="check", Key="summed", ObjectAttributes=wanted)
+    assert attributes["ObjectSize"] == PART + 1000 and attributes["ObjectParts"]["TotalPartsCount"] == 2
+    for number, part in enumerate(parts, 1):
+        one = s3.get_object(Bucket="check", Key="summed", PartNumber=number, ChecksumMode="ENABLED")
+        assert one["Body"].read() == part
+        assert one["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(part).digest()).decode()
+
+
+def what_is_read_again_comes_from_the_cache(s3):
+    def hits():
+        cache = json.loads(cess("--json", "gateway", "status"))["cache"]
+        return cache["memory_hits"] + cache["disk_hits"]
+
+    first = s3.get_object(Bucket="check", Key="large")["Body"].read()
+    before = hits()
+    assert s3.get_object(Bucket="check", Key="large")["Body"].read() == first
+    assert hits() - before >= len(first) // (65536 + 16), "all of it was kept"
+
+
+def a_bucket_goes_and_comes_again(s3):
+    for round in range(3):
+        s3.create_bucket(Bucket="again")
+        s3.put_object(Bucket="again", Key="key", Body=b"%d" % round)
+        assert s3.get_object(Bucket="again", Key="key")["Body"].read() == b"%d" % round
+        s3.delete_object(Bucket="again", Key="key")
+        s3.delete_bucket(Bucket="again")
+        assert code(s3.get_object, Bucket="again", Key="key") == "NoSuchBucket"
+
+
 def without_a_key(s3):
     url = s3.generate_presigned_url("get_object", Params={"Bucket": "check", "Key": "tree/0/file-0000"}, ExpiresIn=60)
     assert urllib.request.urlopen(url).read() == content(0, 100)
@@ -111,7 +151,16 @@ def without_a_key(s3):
 def main():
     s3 = client()
     s3.create_bucket(Bucket="check")
-    for check in (many_small_files, upload_through_a_kill, versions_and_conditions, without_a_key):
+    checks = (
+        many_small_files,
+        upload_through_a_kill,
+        parts_have_checksums_of_their_own,
+        what_is_read_again_comes_from_the_cache,
+        a_bucket_goes_and_comes_again,
+        versions_and_conditions,
+        without_a_key,
+    )
+    for check in checks:
         check(s3)
         print(f"ok {check.__name__}")
 

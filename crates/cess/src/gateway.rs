@@ -4,7 +4,7 @@ mod file;
 mod key;
 mod status;
 
-pub use file::{GatewayFile, Owner};
+pub use file::{CacheFile, GatewayFile, Owner};
 pub use key::make_key;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     supervised::{DataLock, Ending},
 };
 use anyhow::{Context, Result};
+use cache::Cache;
 use client::{ChainApi, Client, ClientConfig, Keys};
 use gateway::{
     keys::KeyFile,
@@ -55,7 +56,7 @@ pub async fn run(arguments: RoleArgs) -> Result<()> {
         started = start(&file, &dir, &data) => started?,
         () = &mut ending => return Ok(()),
     };
-    let Running { server, service, metrics, transport } = running;
+    let Running { server, service, metrics, transport, cache } = running;
     tracing::info!(address = %file.listen, "serving S3");
     let (stop, stopped) = tokio::sync::watch::channel(());
     let watching = tokio::spawn(status::serve(TcpListener::bind(file.metrics).await?, metrics.clone(), stopped));
@@ -66,6 +67,7 @@ pub async fn run(arguments: RoleArgs) -> Result<()> {
     drop(stop);
     watching.await?;
     transport.close().await;
+    cache.close().await;
     Ok(())
 }
 
@@ -75,6 +77,7 @@ struct Running {
     service: Service<Buckets>,
     metrics: Arc<Metrics>,
     transport: PeerTransport,
+    cache: Arc<Cache>,
 }
 
 async fn start(file: &GatewayFile, dir: &Path, data: &Path) -> Result<Running> {
@@ -86,14 +89,16 @@ async fn start(file: &GatewayFile, dir: &Path, data: &Path) -> Result<Running> {
     let transport = PeerTransport::bind(rand::random(), address, PeerConfig::default()).await?;
     let mut client_config = ClientConfig::default();
     client_config.store.page_folder = Some(data.join("pages"));
+    let cache = file.cache.open(data).await?;
+    client_config.cache = Some(cache.clone());
     let client = Client::new(chain, Arc::new(transport.clone()), keys, client_config).await?;
     let config = ServiceConfig { region: file.region.clone(), lifecycle_day_ms: file.lifecycle_day_s * 1000 };
     let service = Service::new(Buckets::new(client, file.billing()), access, config);
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(Some(cache.clone())));
     let limits = ServerLimits { connections_max: file.connections_max, ..ServerLimits::default() };
     let tls = file.tls.as_ref().map(|tls| tls.load(dir)).transpose()?;
     let server = Server::bind(file.listen, service.clone(), metrics.clone(), limits, tls).await?;
-    Ok(Running { server, service, metrics, transport })
+    Ok(Running { server, service, metrics, transport, cache })
 }
 
 /// The chain that is believed: the configured one, or what is kept of the node that answered first.

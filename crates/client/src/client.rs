@@ -60,7 +60,8 @@ impl Client {
         let sender = Arc::new(Sender::new(chain.clone(), keys.signer.clone()));
         let directory = Arc::new(Directory::new(chain.clone()));
         let peers = Arc::new(Scoreboard::default());
-        let fetcher = Fetcher::new(transport.clone(), directory.clone(), peers.clone(), config.read);
+        let fetcher =
+            Fetcher::new(transport.clone(), directory.clone(), peers.clone(), config.read, config.cache.clone());
         let memory = |bytes| Memory::new(bytes, spec.storage.profile, spec.storage.slot_bytes);
         let put_memory = memory(config.put_memory_bytes);
         let commit_memory = memory(config.put_memory_bytes / 4);

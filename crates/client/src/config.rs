@@ -1,6 +1,7 @@
 //! Choose limits and time limits of a client.
 
-use std::{path::PathBuf, time::Duration};
+use cache::Cache;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Limits of a client; the defaults suit a laptop.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct ClientConfig {
     pub volumes_in_parallel: usize,
     /// Reads.
     pub read: ReadConfig,
+    /// Where what objects are read from is kept, sealed as it comes; nowhere if absent.
+    pub cache: Option<Arc<Cache>>,
     /// Writes.
     pub write: WriteConfig,
     /// Buckets that are held open.
@@ -84,6 +87,7 @@ impl Default for ClientConfig {
                 hedge_after_min: Duration::from_millis(50),
                 hedge_after_max: Duration::from_secs(2),
             },
+            cache: None,
             write: WriteConfig {
                 request_timeout: Duration::from_secs(30),
                 straggler_timeout: Duration::from_secs(10),

@@ -9,7 +9,7 @@ use crate::{
     list::{ListError, Object},
     pages::IndexError,
     progress::{Event, Progress},
-    read::Fetcher,
+    read::{Fetcher, own},
 };
 use bytes::{Bytes, BytesMut};
 use futures::{
@@ -360,18 +360,34 @@ impl Run {
 
     /// The plaintext that is wanted.
     async fn read(self, fetcher: Arc<Fetcher>) -> Result<Bytes, Unread> {
-        let segment = self.extent.segment;
-        let sealed = fetcher.read(segment, self.range.clone()).await.map_err(GetError::from)?;
-        let opened = offload::run(move || {
-            let buffer = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
-            self.open(buffer)
-        });
-        let opened = opened.await.expect("opening does not panic");
-        Ok(opened.map_err(|error| Unread::Unopened(segment, error))?.freeze())
+        let (segment, chunks) = (self.extent.segment, self.sealed_chunks());
+        let sealed = fetcher.read_pieces(segment, &chunks).await.map_err(GetError::from)?;
+        let run = Arc::new(self);
+        let mut opened = run.clone().open(sealed.bytes).await;
+        if opened.is_err() && sealed.were_kept {
+            // The cache is on a disk, which may have changed what it was given. Members' bytes are verified.
+            fetcher.forget_pieces(segment, &chunks);
+            let fetched = fetcher.read(segment, run.range.clone()).await.map_err(GetError::from)?;
+            opened = run.open(own(fetched)).await;
+        }
+        opened.map_err(|error| Unread::Unopened(segment, error))
+    }
+
+    /// Opens the chunks on another thread.
+    async fn open(self: Arc<Self>, sealed: BytesMut) -> Result<Bytes, OpenError> {
+        let opened = offload::run(move || self.open_in_place(sealed));
+        Ok(opened.await.expect("opening does not panic")?.freeze())
+    }
+
+    /// Where each of its chunks lies in the segment.
+    fn sealed_chunks(&self) -> Vec<Range<u64>> {
+        let Range { start, end } = self.range;
+        let starts = (start..end).step_by(SEALED_CHUNK_LENGTH);
+        starts.map(|start| start..end.min(start + SEALED_CHUNK_LENGTH as u64)).collect()
     }
 
     /// Opens the chunks where they lie, and moves what is wanted of them together.
-    fn open(self, mut buffer: BytesMut) -> Result<BytesMut, OpenError> {
+    fn open_in_place(&self, mut buffer: BytesMut) -> Result<BytesMut, OpenError> {
         let (mut at, mut filled) = (0, 0);
         for index in self.chunks.clone() {
             let end = buffer.len().min(at + SEALED_CHUNK_LENGTH);

@@ -1,6 +1,7 @@
 //! Read ranges of segments: from the data members, and from any others when those are slow, gone or lying.
 
 mod gather;
+mod pieces;
 
 use crate::{
     chain::{ChainError, OpenVolume},
@@ -10,6 +11,7 @@ use crate::{
     peers::Scoreboard,
 };
 use bytes::{Bytes, BytesMut};
+use cache::Cache;
 use erasure::Code;
 use futures::{
     FutureExt, StreamExt,
@@ -18,6 +20,7 @@ use futures::{
 };
 use gather::{Gather, Step};
 use parking_lot::Mutex;
+pub(crate) use pieces::own;
 use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use transport::{Fetch, FetchError, Transport};
@@ -67,6 +70,7 @@ pub(crate) struct Fetcher {
     directory: Arc<Directory>,
     peers: Arc<Scoreboard>,
     config: ReadConfig,
+    cache: Option<Arc<Cache>>,
     under_way: Mutex<HashMap<Span, WeakShared<Reading>>>,
 }
 
@@ -88,8 +92,9 @@ impl Fetcher {
         directory: Arc<Directory>,
         peers: Arc<Scoreboard>,
         config: ReadConfig,
+        cache: Option<Arc<Cache>>,
     ) -> Arc<Self> {
-        Arc::new(Self { transport, directory, peers, config, under_way: Mutex::default() })
+        Arc::new(Self { transport, directory, peers, config, cache, under_way: Mutex::default() })
     }
 
     /// Reads a range of a segment; every byte was verified under the segment's identity.

@@ -1,10 +1,14 @@
 //! Count requests, bytes and time, for people and for Prometheus.
 
+use cache::{Cache, CacheCounts};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,6 +39,7 @@ pub struct Metrics {
     received: AtomicU64,
     sent: AtomicU64,
     expired: AtomicU64,
+    cache: Option<Arc<Cache>>,
 }
 
 struct Histogram {
@@ -57,6 +62,8 @@ pub struct Summary {
     pub sent_bytes: u64,
     /// Objects and versions that lifecycle rules have removed.
     pub expired_count: u64,
+    /// What was kept of what was read, and how often it was of use.
+    pub cache: Option<CacheCounts>,
     /// By method.
     pub methods: Vec<MethodSummary>,
 }
@@ -81,6 +88,11 @@ pub struct MethodSummary {
 }
 
 impl Metrics {
+    /// Counts nothing yet, and shows what a cache counts.
+    pub fn new(cache: Option<Arc<Cache>>) -> Self {
+        Self { cache, ..Self::default() }
+    }
+
     /// Counts a request.
     pub fn answered(&self, outcome: &Outcome) {
         let method = METHODS.iter().position(|name| *name == outcome.method.as_str()).unwrap_or(METHODS.len() - 1);
@@ -122,6 +134,7 @@ impl Metrics {
             received_bytes: self.received.load(Ordering::Relaxed),
             sent_bytes: self.sent.load(Ordering::Relaxed),
             expired_count: self.expired.load(Ordering::Relaxed),
+            cache: self.cache.as_ref().map(|cache| cache.counts()),
             methods: methods.filter(|method| method.request_count > 0).collect(),
         }
     }
@@ -145,6 +158,21 @@ impl Metrics {
         for (name, count) in totals {
             line(format_args!("# TYPE {name} counter"));
             line(format_args!("{name} {}", count.load(Ordering::Relaxed)));
+        }
+        if let Some(cache) = self.cache.as_ref().map(|cache| cache.counts()) {
+            let totals = [
+                ("gateway_cache_memory_hits_total", cache.memory_hits),
+                ("gateway_cache_disk_hits_total", cache.disk_hits),
+                ("gateway_cache_misses_total", cache.misses),
+                ("gateway_cache_hit_bytes_total", cache.hit_bytes),
+                ("gateway_cache_written_bytes_total", cache.written_bytes),
+            ];
+            for (name, count) in totals {
+                line(format_args!("# TYPE {name} counter"));
+                line(format_args!("{name} {count}"));
+            }
+            line(format_args!("# TYPE gateway_cache_memory_bytes gauge"));
+            line(format_args!("gateway_cache_memory_bytes {}", cache.memory_bytes));
         }
         line(format_args!("# TYPE gateway_request_seconds histogram"));
         for (method, times) in METHODS.iter().zip(&self.times) {
@@ -216,5 +244,20 @@ mod tests {
         let text = metrics.prometheus();
         assert!(text.contains("gateway_requests_total{method=\"GET\",status=\"2xx\"} 100"), "{text}");
         assert!(text.contains("gateway_request_seconds_count{method=\"GET\"} 100"));
+    }
+
+    #[tokio::test]
+    async fn the_dashboard_shows_what_there_is() {
+        let config = cache::CacheConfig { memory_bytes: 1 << 20, disk: None };
+        let cache = Arc::new(Cache::open(&config).await.expect("opens"));
+        let text = Metrics::new(Some(cache)).prometheus();
+        let dashboard = include_str!("../../../docs/operate/gateway-dashboard.json");
+        let words = dashboard.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let named: Vec<&str> = words.filter(|word| word.starts_with("gateway_")).collect();
+        assert!(named.len() > 10);
+        for name in named {
+            let shown = text.lines().any(|line| line.split(['{', ' ']).next() == Some(name));
+            assert!(shown, "there is no {name}");
+        }
     }
 }

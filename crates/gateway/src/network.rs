@@ -13,7 +13,7 @@ use client::{
 use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use s3s::{S3Error, S3ErrorCode, s3_error};
-use std::{collections::HashMap, io, ops::Range};
+use std::{collections::HashMap, io, ops::Range, sync::Arc};
 use tokio_util::io::StreamReader;
 
 /// Who pays for new buckets.
@@ -34,11 +34,14 @@ pub struct Purchase {
     pub days: u32,
 }
 
+/// Buckets that are open, by name.
+type Opened = Arc<Mutex<HashMap<String, Store>>>;
+
 /// The buckets of an account.
 pub struct Buckets {
     client: Client,
     billing: Billing,
-    opened: Mutex<HashMap<String, Store>>,
+    opened: Opened,
     /// Buckets are made one after the other, so that one territory is bought and not two.
     making: tokio::sync::Mutex<()>,
 }
@@ -46,7 +49,7 @@ pub struct Buckets {
 impl Buckets {
     /// The buckets of the client's account.
     pub fn new(client: Client, billing: Billing) -> Self {
-        Self { client, billing, opened: Mutex::default(), making: tokio::sync::Mutex::default() }
+        Self { client, billing, opened: Opened::default(), making: tokio::sync::Mutex::default() }
     }
 
     async fn territory(&self) -> Result<u64, S3Error> {
@@ -74,11 +77,12 @@ impl Storage for Buckets {
 
     async fn open(&self, name: &str) -> Result<NetworkBucket, S3Error> {
         if let Some(store) = self.opened.lock().get(name) {
-            return Ok(NetworkBucket(store.clone()));
+            return Ok(NetworkBucket { store: store.clone(), opened: self.opened.clone() });
         }
         let store = self.client.open(name).await.map_err(bucket_error)?;
         // Of several that open it at once, all get the first one's: it groups the changes of all.
-        Ok(NetworkBucket(self.opened.lock().entry(name.into()).or_insert(store).clone()))
+        let store = self.opened.lock().entry(name.into()).or_insert(store).clone();
+        Ok(NetworkBucket { store, opened: self.opened.clone() })
     }
 
     async fn create(&self, name: &str) -> Result<(), S3Error> {
@@ -93,8 +97,9 @@ impl Storage for Buckets {
     }
 
     async fn remove(&self, name: &str) -> Result<(), S3Error> {
+        let removed = self.client.remove_bucket(name).await;
         self.opened.lock().remove(name);
-        match self.client.remove_bucket(name).await {
+        match removed {
             // The bucket is gone; what it took is released when its leases end.
             Ok(()) | Err(BucketError::Release(_)) => Ok(()),
             Err(error) => Err(bucket_error(error)),
@@ -109,7 +114,20 @@ impl Storage for Buckets {
 
 /// A bucket on the network.
 #[derive(Clone)]
-pub struct NetworkBucket(Store);
+pub struct NetworkBucket {
+    store: Store,
+    opened: Opened,
+}
+
+impl NetworkBucket {
+    /// A bucket that was removed, here or elsewhere, is not held open: there may be another of its name soon.
+    fn refused(&self, error: S3Error) -> S3Error {
+        if error.code().as_str() == "NoSuchBucket" {
+            self.opened.lock().remove(self.store.name());
+        }
+        error
+    }
+}
 
 /// Where the bytes of a record are.
 #[derive(Clone, Debug, Default)]
@@ -187,19 +205,20 @@ impl Bucket for NetworkBucket {
         &self,
         mut step: impl FnMut(&mut NetworkView<'_>) -> Result<T, Stop> + Send + 'static,
     ) -> Result<T, S3Error> {
-        self.0.change(move |index| run(index, &mut step)).await.map_err(change_error)
+        let changed = self.store.change(move |index| run(index, &mut step)).await;
+        changed.map_err(|error| self.refused(change_error(error)))
     }
 
     async fn look<T: Send + 'static>(
         &self,
         mut step: impl FnMut(&mut NetworkView<'_>) -> Result<T, Stop> + Send + 'static,
     ) -> Result<T, S3Error> {
-        let snapshot = self.0.snapshot().await.map_err(bucket_error)?;
+        let snapshot = self.store.snapshot().await.map_err(|error| self.refused(bucket_error(error)))?;
         snapshot.view(move |index| run(index, &mut step)).await.map_err(change_error)
     }
 
     async fn stage(&self, bytes: Bytestream, size: Option<u64>) -> Result<Staged<Content>, S3Error> {
-        let body = self.0.stage(StreamReader::new(bytes), size).await.map_err(put_error)?;
+        let body = self.store.stage(StreamReader::new(bytes), size).await.map_err(put_error)?;
         Ok(Staged { size: body.size(), blake3: body.etag().0, content: Content::Staged(body) })
     }
 
@@ -210,7 +229,7 @@ impl Bucket for NetworkBucket {
         let Content::Stored(entry) = &record.content else {
             return stream::once(async { Err(io::Error::other("the record has no bytes")) }).boxed();
         };
-        match self.0.read(entry, Some(range)) {
+        match self.store.read(entry, Some(range)) {
             Ok(bytes) => bytes.map_err(io::Error::other).boxed(),
             Err(error) => stream::once(async { Err(io::Error::other(error)) }).boxed(),
         }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config,
-    gateway::{GatewayFile, Owner, make_key},
+    gateway::{CacheFile, GatewayFile, Owner, make_key},
     miner::{MinerFile, Operator},
     validator::ValidatorFile,
 };
@@ -215,6 +215,7 @@ fn write_gateway(folder: &Folder, size: Size<'_>, first: u16, nodes: &[String]) 
         connections_max: 1024,
         lifecycle_day_s: 24 * 3600,
         log: config::log_level(),
+        cache: CacheFile { memory_mb: 64, disk_mb: 256 },
         tls: None,
         owner: Owner::Devnet(0),
     };

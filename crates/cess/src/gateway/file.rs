@@ -2,6 +2,7 @@
 
 use crate::config;
 use anyhow::{Context, Result};
+use cache::{Cache, CacheConfig, DiskConfig, OpenError};
 use client::{Keys, keys::load_keystore};
 use gateway::{
     network::{Billing, Purchase},
@@ -17,6 +18,8 @@ use zeroize::Zeroizing;
 
 /// Territory that a devnet's gateway buys if there is none: 16 GiB as they are billed, for a month.
 const DEVNET_PURCHASE: Purchase = Purchase { bytes: 16 << 30, days: 30 };
+
+const MEGABYTE: u64 = 1_000_000;
 
 /// A gateway's configuration file. Relative paths count from the file's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,11 +51,30 @@ pub struct GatewayFile {
     /// What is logged: error, warn, info, debug, trace, also by crate.
     #[serde(default = "config::log_level")]
     pub log: String,
+    /// What is kept of what was read.
+    #[serde(default)]
+    pub cache: CacheFile,
     /// TLS, if no proxy does it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// The account whose buckets are served.
     pub owner: Owner,
+}
+
+/// How much is kept of what was read. 1 MB is 1,000,000 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheFile {
+    /// In memory.
+    pub memory_mb: u32,
+    /// On disk, in the data folder; 0 for none.
+    pub disk_mb: u32,
+}
+
+impl Default for CacheFile {
+    fn default() -> Self {
+        Self { memory_mb: 256, disk_mb: 4096 }
+    }
 }
 
 /// Where the certificate is.
@@ -101,6 +123,24 @@ impl GatewayFile {
     pub fn billing(&self) -> Billing {
         let purchase = matches!(self.owner, Owner::Devnet(_)).then_some(DEVNET_PURCHASE);
         Billing { territory: self.territory, purchase }
+    }
+}
+
+impl CacheFile {
+    /// The cache; if the disk is in the way, only in memory.
+    pub async fn open(&self, data: &Path) -> Result<Arc<Cache>> {
+        let bytes = |megabytes: u32| u64::from(megabytes) * MEGABYTE;
+        let memory_bytes = usize::try_from(bytes(self.memory_mb))?;
+        let folder = data.join("pieces");
+        let disk = (self.disk_mb > 0).then(|| DiskConfig { folder: folder.clone(), bytes: bytes(self.disk_mb) });
+        let opened = match Cache::open(&CacheConfig { memory_bytes, disk }).await {
+            Err(error @ (OpenError::Folder { .. } | OpenError::Library(_))) => {
+                tracing::warn!(%error, folder = %folder.display(), "nothing is kept on disk of what is read");
+                Cache::open(&CacheConfig { memory_bytes, disk: None }).await
+            }
+            opened => opened,
+        };
+        Ok(Arc::new(opened?))
     }
 }
 

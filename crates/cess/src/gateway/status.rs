@@ -69,6 +69,11 @@ pub async fn show(file: &GatewayFile, json: bool) -> Result<()> {
     }
     let (received, sent) = (format_bytes(summary.received_bytes), format_bytes(summary.sent_bytes));
     print::line(format!("{} received, {} sent, {} objects expired", received, sent, summary.expired_count))?;
+    if let Some(cache) = summary.cache {
+        let (ratio, bytes) = (cache.hit_ratio() * 100.0, format_bytes(cache.hit_bytes));
+        let (memory, disk) = (cache.memory_hits, cache.disk_hits);
+        print::line(format!("cache: {ratio:.1} % of reads, {bytes}: {memory} from memory, {disk} from disk"))?;
+    }
     let mut table = Table::new(["method", "requests", "client errors", "own errors", "p50 ms", "p90 ms", "p99 ms"]);
     for method in summary.methods {
         table.row([

@@ -1,6 +1,9 @@
 //! Check a gateway's configuration, and write its example.
 
-use super::{file::Tls, *};
+use super::{
+    file::{CacheFile, Tls},
+    *,
+};
 use crate::config::example;
 
 #[test]
@@ -16,6 +19,7 @@ fn example_is_as_documented() {
         connections_max: 1024,
         lifecycle_day_s: 86_400,
         log: config::log_level(),
+        cache: CacheFile::default(),
         tls: Some(Tls { certificate: "certificate.pem".into(), key: "key.pem".into() }),
         owner: Owner::Keystore { file: "owner.json".into(), passphrase_file: "passphrase".into() },
     };
@@ -30,7 +34,10 @@ fn example_is_as_documented() {
                 "Optional: the chain's specification, whose committee is believed. Without it, what the node that \
                  answers first says is kept in the data folder and believed from then on.",
             ),
-            ("data", "Folder of everything it keeps: sealed access keys, and a cache of the buckets' indexes."),
+            (
+                "data",
+                "Folder of everything it keeps: sealed access keys, and caches of the buckets' indexes and of what was read.",
+            ),
             ("listen", "Where it listens for S3."),
             (
                 "metrics",
@@ -39,6 +46,8 @@ fn example_is_as_documented() {
             ("region", "Optional: the region that it says it is."),
             ("territory", "Optional: the territory that pays for new buckets; that with the most free space without."),
             ("connections_max", "Optional: most connections at once; more wait."),
+            ("cache.memory_mb", "Optional: what is kept in memory of what was read, sealed; in MB."),
+            ("cache.disk_mb", "The same on disk, in the data folder; 0 for none, otherwise at least 34."),
             ("log", "Optional: error, warn, info, debug or trace, by crate too."),
             ("tls.certificate", "Optional, if no proxy does TLS: the certificate with those above it, PEM."),
             ("tls.key", "Its key, PEM. Keep it private (mode 0600)."),
@@ -55,4 +64,5 @@ fn a_devnets_file_is_short() {
     let file: GatewayFile = toml::from_str(text).unwrap();
     assert_eq!((file.owner.clone(), file.lifecycle_day_s), (Owner::Devnet(0), 86_400));
     assert!(file.billing().purchase.is_some());
+    assert_eq!(file.cache, CacheFile { memory_mb: 256, disk_mb: 4096 });
 }

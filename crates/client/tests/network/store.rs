@@ -1,6 +1,7 @@
 //! Many callers write and read one bucket that is held open.
 
 use crate::support::{KIB, Net, SEGMENT, SEGMENT_PLAIN, config, noise};
+use cache::{Cache, CacheConfig, Place};
 use client::{
     Body, ChainApi, ChangeError, Client, ClientConfig, Condition, Conflict, Entry, Key, Keys, Snapshot, Store,
     StoreConfig, UpdateError, View, ViewError, chain::Network,
@@ -407,6 +408,42 @@ async fn readers_of_the_same_bytes_share_one_fetch() {
     let reads = join_all((0..50).map(|_| read(&store, &entry, None))).await;
     assert!(reads.iter().all(|bytes| *bytes == noise(1, 4 * KIB)));
     assert!(fetches() - before <= 4, "{} fetches for 50 readers", fetches() - before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_is_kept_and_damage_to_it_is_noticed() {
+    let net = Net::new(8).await;
+    let bytes = noise(1, 300 * KIB);
+    put(&net.client.open("bucket").await.expect("opens"), "hot", &bytes).await;
+    let cache = Cache::open(&CacheConfig { memory_bytes: 8 << 20, disk: None }).await.expect("opens");
+    let cache = Arc::new(cache);
+    let store = open(&net, 0xe0, ClientConfig { cache: Some(cache.clone()), ..config() }).await;
+    let entry = get(&store, &Key::object("hot")).await.expect("put");
+    let fetches = || net.miners.iter().map(|miner| miner.fetches.load(Ordering::Relaxed)).sum::<u64>();
+    let middle = 100_000..200_000;
+    let check = async |range: Range<u64>| {
+        let read = read(&store, &entry, Some(range.clone())).await;
+        assert!(read == bytes[range.start as usize..range.end as usize], "{range:?}");
+    };
+    check(middle.clone()).await;
+    let before = fetches();
+    check(middle).await;
+    assert_eq!(fetches(), before, "all of it was kept");
+    check(0..bytes.len() as u64).await;
+    let before = fetches();
+    for range in [0..1, 65_535..65_537, 0..bytes.len() as u64, 299_999..300_000] {
+        check(range).await;
+    }
+    assert_eq!(fetches(), before, "whatever the range");
+    let first = entry.extents().next().expect("it has bytes");
+    let start = first.offset + sealing::HEADER_LENGTH as u32;
+    cache.insert(Place { segment: first.segment.id, start }, &[7; sealing::SEALED_CHUNK_LENGTH]);
+    check(0..1_000).await;
+    assert!(fetches() > before, "members are asked instead");
+    check(0..1_000).await;
+    let before = fetches();
+    check(0..1_000).await;
+    assert_eq!(fetches(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

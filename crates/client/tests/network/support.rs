@@ -40,6 +40,7 @@ pub fn config() -> ClientConfig {
         put_memory_bytes: 16 << 20,
         get_memory_bytes: 4 << 20,
         volumes_in_parallel: 3,
+        cache: None,
         read: ReadConfig {
             request_timeout: Duration::from_secs(30),
             hedge_after_min: Duration::from_millis(20),

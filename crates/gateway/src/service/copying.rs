@@ -6,7 +6,7 @@ use super::{
     gate::Gate,
     now_ms, now_us,
     objects::{Described, Written, check_put, described, find},
-    respond::{self, Checksums, etag, timestamp},
+    respond::{self, Checksums, etag, sealed, timestamp},
     uploads::part_number,
 };
 use crate::{
@@ -27,6 +27,8 @@ use std::ops::Range;
 
 /// Most bytes that are copied at once.
 const COPY_BYTES_MAX: u64 = 5 << 30;
+/// The one thing beside its metadata that a copy does not have of its source.
+const STORAGE_CLASS: &str = "x-amz-storage-class";
 
 /// Where a copy comes from.
 #[derive(Clone, Debug)]
@@ -185,6 +187,7 @@ impl<S: Storage> Service<S> {
                 last_modified: Some(timestamp(now_ms())),
             }),
             copy_source_version_id: source_versions.then(|| found.version.id()),
+            server_side_encryption: Some(sealed()),
             ..UploadPartCopyOutput::default()
         }))
     }
@@ -218,11 +221,10 @@ fn keep<C>(described: Described, found: &Found<C>, replace: bool, replace_tags: 
         kept.content_type = found.record.content_type.clone();
         kept.metadata = found.record.metadata.clone();
         let Version { headers, .. } = &found.version;
-        let own = ["x-amz-storage-class", "x-amz-server-side-encryption"];
-        let of_request = std::mem::take(&mut kept.headers);
+        let class = kept.headers.remove(STORAGE_CLASS);
         kept.headers = headers.clone();
-        own.iter().for_each(|name| drop(kept.headers.remove(*name)));
-        kept.headers.extend(of_request.into_iter().filter(|(name, _)| own.contains(&name.as_str())));
+        kept.headers.remove(STORAGE_CLASS);
+        kept.headers.extend(class.map(|class| (STORAGE_CLASS.into(), class)));
     }
     if !replace_tags {
         kept.tags = found.version.tags.clone();
@@ -232,7 +234,6 @@ fn keep<C>(described: Described, found: &Found<C>, replace: bool, replace_tags: 
 
 fn output(written: &Written, source_version_id: Option<String>) -> CopyObjectOutput {
     let checksum = Checksums::of(written.version.checksum.as_ref());
-    let encryption = written.version.headers.get("x-amz-server-side-encryption");
     CopyObjectOutput {
         copy_object_result: Some(CopyObjectResult {
             checksum_crc32: checksum.crc32,
@@ -245,7 +246,7 @@ fn output(written: &Written, source_version_id: Option<String>) -> CopyObjectOut
             last_modified: Some(timestamp(now_ms())),
         }),
         copy_source_version_id: source_version_id,
-        server_side_encryption: encryption.map(|named| ServerSideEncryption::from(named.clone())),
+        server_side_encryption: Some(sealed()),
         version_id: written.version_id(),
         ..CopyObjectOutput::default()
     }

@@ -5,7 +5,7 @@ use super::{
     body::{Expected, Received, outgoing},
     gate::{Gate, Inside},
     now_ms, now_us,
-    respond::{self, Checksums, etag, signed, timestamp},
+    respond::{self, Checksums, etag, sealed, signed, timestamp},
 };
 use crate::{
     checksums_of,
@@ -78,10 +78,6 @@ macro_rules! described {
             ("content-language", input.content_language.clone()),
             ("expires", $crate::service::objects::header($headers, "expires")),
             ("x-amz-website-redirect-location", input.website_redirect_location.clone()),
-            (
-                "x-amz-server-side-encryption",
-                input.server_side_encryption.as_ref().map(|named| named.as_str().to_string()),
-            ),
             ("x-amz-storage-class", input.storage_class.as_ref().map(|class| class.as_str().to_string())),
         ];
         for (name, value) in named {
@@ -365,7 +361,7 @@ impl<S: Storage> Service<S> {
             object_lock_mode: seen.found.version.retention.map(|retention| lock_mode(retention.mode)),
             object_lock_retain_until_date: seen.found.version.retention.map(|retention| precise(retention.until_ms)),
             parts_count: seen.parts_count,
-            server_side_encryption: header("x-amz-server-side-encryption").map(ServerSideEncryption::from),
+            server_side_encryption: Some(sealed()),
             storage_class: seen.storage_class(),
             tag_count: seen.tag_count(),
             version_id: seen.version_id(),
@@ -413,7 +409,7 @@ impl<S: Storage> Service<S> {
             object_lock_mode: seen.found.version.retention.map(|retention| lock_mode(retention.mode)),
             object_lock_retain_until_date: seen.found.version.retention.map(|retention| precise(retention.until_ms)),
             parts_count: seen.parts_count,
-            server_side_encryption: header("x-amz-server-side-encryption").map(ServerSideEncryption::from),
+            server_side_encryption: Some(sealed()),
             storage_class: seen.storage_class(),
             version_id: seen.version_id(),
             website_redirect_location: header("x-amz-website-redirect-location"),
@@ -542,7 +538,9 @@ impl<S: Storage> Service<S> {
                 Ok((found, parts, inside))
             })
             .await?;
-        let wanted = |name: &str| input.object_attributes.iter().any(|attribute| attribute.as_str() == name);
+        // Clients send the names in one header or in several.
+        let names = || input.object_attributes.iter().flat_map(|names| names.as_str().split(','));
+        let wanted = |name: &str| names().any(|one| one.trim() == name);
         let checksum = found.version.checksum.as_ref();
         let max = usize::try_from(input.max_parts.unwrap_or(1000)).unwrap_or(0).min(1000);
         let after = input.part_number_marker.unwrap_or(0);
@@ -648,42 +646,55 @@ struct Seen<C> {
     versions: bool,
 }
 
+/// A part of an object, as it was uploaded.
+struct PartOf {
+    range: Range<u64>,
+    /// How many there are.
+    count: Option<i32>,
+    checksum: Option<Checksum>,
+}
+
 impl Asked {
     fn see<V: View>(&self, view: &mut V, gate: &Gate) -> Result<Seen<V::Content>, Stop> {
         let inside = gate.enter(view)?;
         let found = find(&inside, view, &self.key, self.version_id.as_deref(), "s3:GetObject")?;
         self.condition.check_read(&found)?;
         let size = found.record.size;
+        let mut checksum = found.version.checksum.clone();
         let (range, parts_count) = match (&self.range, self.part) {
             (Some(_), Some(_)) => {
                 return Err(s3_error!(InvalidRequest, "a range and a part number exclude each other").into());
             }
             (Some(range), None) => (range.check(size).map_err(|_| s3_error!(InvalidRange))?, None),
-            (None, Some(number)) => part_range(view, &found, number)?,
+            (None, Some(number)) => {
+                let part = part_of(view, &found, number)?;
+                checksum = part.checksum;
+                (part.range, part.count)
+            }
             (None, None) => (0..size, None),
         };
         let partial = self.range.is_some() || (self.part.is_some() && size > 0);
-        let checksum = found.version.checksum.clone().filter(|_| self.checksum && self.range.is_none());
+        let checksum = checksum.filter(|_| self.checksum && self.range.is_none());
         let expiration = expiration(view, &self.key, &found, self.day_ms)?;
         let versions = inside.settings.shows_versions();
         Ok(Seen { found, range, partial, parts_count, checksum, expiration, versions })
     }
 }
 
-/// The bytes of one part of an object, and how many parts there are.
-fn part_range<V: View>(
-    view: &mut V,
-    found: &Found<V::Content>,
-    number: i32,
-) -> Result<(Range<u64>, Option<i32>), Stop> {
+/// One part of an object.
+fn part_of<V: View>(view: &mut V, found: &Found<V::Content>, number: i32) -> Result<PartOf, Stop> {
     let no_such = || Stop::from(s3_error!(InvalidPart, "the object has no such part"));
     let Some((upload, count)) = &found.version.upload else {
-        return if number == 1 { Ok((0..found.record.size, None)) } else { Err(no_such()) };
+        let whole = PartOf { range: 0..found.record.size, count: None, checksum: found.version.checksum.clone() };
+        return if number == 1 { Ok(whole) } else { Err(no_such()) };
     };
     let mut start = 0;
     for part in uploads::finished(view, upload)? {
         if i32::from(part.number) == number {
-            return Ok((start..start + part.size, Some(*count as i32)));
+            // What was said of the whole is not true of a part.
+            let of_whole = found.version.checksum.clone();
+            let checksum = of_whole.zip(part.checksum).map(|(whole, value)| Checksum { value, ..whole });
+            return Ok(PartOf { range: start..start + part.size, count: Some(*count as i32), checksum });
         }
         start += part.size;
     }
@@ -744,7 +755,6 @@ pub(super) fn precise(milliseconds: u64) -> Timestamp {
 /// The answer to a write.
 pub(super) fn put_output(written: &Written) -> PutObjectOutput {
     let checksum = Checksums::of(written.version.checksum.as_ref());
-    let encryption = written.version.headers.get("x-amz-server-side-encryption");
     PutObjectOutput {
         checksum_crc32: checksum.crc32,
         checksum_crc32c: checksum.crc32c,
@@ -754,7 +764,7 @@ pub(super) fn put_output(written: &Written) -> PutObjectOutput {
         checksum_type: checksum.kind,
         e_tag: Some(etag(&written.version)),
         expiration: written.expiration.clone(),
-        server_side_encryption: encryption.map(|named| ServerSideEncryption::from(named.clone())),
+        server_side_encryption: Some(sealed()),
         version_id: written.version_id(),
         ..PutObjectOutput::default()
     }

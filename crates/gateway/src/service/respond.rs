@@ -3,7 +3,7 @@
 use crate::record::{Algorithm, Checksum, ChecksumKind, Version};
 use s3s::{
     S3Result,
-    dto::{self, ETag, Timestamp},
+    dto::{self, ETag, ServerSideEncryption, Timestamp},
     s3_error,
     xml::{DeserializeContent, Deserializer, SerializeContent, Serializer},
 };
@@ -19,6 +19,11 @@ pub fn timestamp(milliseconds: u64) -> Timestamp {
 pub fn milliseconds(time: Timestamp) -> u64 {
     let nanoseconds = OffsetDateTime::from(time).unix_timestamp_nanos();
     u64::try_from(nanoseconds / 1_000_000).unwrap_or(0)
+}
+
+/// What S3 calls it when everything is encrypted under the service's own keys.
+pub fn sealed() -> ServerSideEncryption {
+    ServerSideEncryption::from_static(ServerSideEncryption::AES256)
 }
 
 /// An entity tag.

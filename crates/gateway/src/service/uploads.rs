@@ -6,7 +6,7 @@ use super::{
     gate::Gate,
     now_ms, now_us,
     objects::{Written, described, put_output},
-    respond::{self, Checksums, etag, signed, timestamp},
+    respond::{self, Checksums, etag, sealed, signed, timestamp},
 };
 use crate::{
     checksums_of,
@@ -38,7 +38,6 @@ impl<S: Storage> Service<S> {
         let bucket = self.storage().open(&input.bucket).await?;
         let id: [u8; 16] = rand::random();
         let key = input.key.clone();
-        let encryption = input.server_side_encryption.clone();
         bucket
             .change(move |view| {
                 let inside = gate.enter(view)?;
@@ -59,7 +58,7 @@ impl<S: Storage> Service<S> {
             checksum_algorithm: algorithm.map(|(algorithm, _)| respond::algorithm_name(algorithm)),
             checksum_type: algorithm.map(|(_, kind)| respond::checksum_type(kind)),
             key: Some(input.key),
-            server_side_encryption: encryption,
+            server_side_encryption: Some(sealed()),
             upload_id: Some(hex::encode(id)),
             ..CreateMultipartUploadOutput::default()
         }))
@@ -88,6 +87,7 @@ impl<S: Storage> Service<S> {
             checksum_sha1: checksum.sha1,
             checksum_sha256: checksum.sha256,
             e_tag: Some(ETag::Strong(part.etag)),
+            server_side_encryption: Some(sealed()),
             ..UploadPartOutput::default()
         }))
     }
