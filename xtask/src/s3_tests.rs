@@ -128,7 +128,7 @@ fn prepare(devnet: &Devnet) -> Result<PathBuf, String> {
 /// Runs the suite; how each case ended.
 fn pytest(python: &Path, suite: &Path, config: &Path, some: Option<&str>) -> Result<BTreeMap<String, bool>, String> {
     let mut command = Command::new(python);
-    command.args(["-m", "pytest", "-p", "no:cacheprovider", "--tb=no", "-q", "-rA"]).args(FILES);
+    command.args(["-m", "pytest", "-p", "no:cacheprovider", "--tb=line", "-q", "-rfEp"]).args(FILES);
     command.args(["-n", AT_ONCE, "--dist", "worksteal"]);
     let marks = NOT_RUN.map(|(mark, what)| {
         eprintln!("cases of `{mark}` are not run: there are no {what} here");
@@ -139,6 +139,9 @@ fn pytest(python: &Path, suite: &Path, config: &Path, some: Option<&str>) -> Res
     command.current_dir(suite).env("S3TEST_CONF", config).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().map_err(|error| format!("pytest: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
+    let log = run::release_dir().join("s3-tests.log");
+    fs::write(&log, text.as_ref()).map_err(|error| format!("{}: {error}", log.display()))?;
+    eprintln!("what the suite said: {}", log.display());
     let mut results = BTreeMap::new();
     for line in text.lines() {
         let mut words = line.split_whitespace();

@@ -8,11 +8,15 @@ pub use address::{ByteRange, ObjectUrl, Place};
 pub use error::one_line;
 pub use quantity::{Amount, Bytes, format_amount, format_bytes, profile_name};
 
+use crate::genesis::{Preset, parse_allocation, parse_validator};
 use alloy_primitives::{Address, B256};
 use clap::{Args, Parser, Subcommand};
 use client::Region;
-use std::{convert::Infallible, ffi::OsString, path::PathBuf};
-use types::Profile;
+use std::{convert::Infallible, ffi::OsString, net::SocketAddr, path::PathBuf};
+use types::{
+    Profile,
+    spec::{Allocation, ValidatorSpec},
+};
 
 const LONG_ABOUT: &str = "\
 Store encrypted data on machines you need not trust, on a network with its own EVM chain.
@@ -34,6 +38,17 @@ Without a verb the network starts, or goes on where it stopped if DIR holds one,
 what --data names, or cess/devnet in the user's data folder. DIR/devnet.json tells programs where everything is;
 DIR/logs has a log of every role. A new network has 4 validators and 12 miners.
 The accounts of a devnet are public knowledge: never send anything of value to them.";
+
+const GENESIS_ABOUT: &str = "\
+Begin a chain: keys, a draft of its specification, the ceremony that makes the group key.
+
+1. Each validator makes its identity:     cess genesis key --out key
+2. One collects the public keys:          cess genesis draft --preset testnet \\
+                                            --validator KEY@IP:PORT=ACCOUNT ... --allocate ACCOUNT=COINS --out draft.toml
+3. All have the same draft, and at about the same time each runs
+                                          cess genesis ceremony --draft draft.toml --key key --listen 0.0.0.0:PORT --out .
+   It ends with genesis.toml, the same for everybody, and a secret share for each. Nobody knows the group's secret.
+4. Each starts `cess validator` with these three files.";
 
 const CHALLENGE_ABOUT: &str = "\
 Have the members that hold an object show a piece of it that the chain chooses, for a fee.
@@ -172,6 +187,9 @@ pub enum Command {
     /// Run a whole network on this machine
     #[command(long_about = DEVNET_ABOUT)]
     Devnet(DevnetArgs),
+    /// Begin a chain: keys, a draft of its specification, the ceremony that makes the group key
+    #[command(subcommand, long_about = GENESIS_ABOUT)]
+    Genesis(GenesisCommand),
     /// Run a validator: order and execute blocks, serve RPC
     Validator(RoleArgs),
     /// Run a storage miner, or show how one stands
@@ -732,3 +750,61 @@ pub fn complete_devnet(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsS
 
 #[cfg(test)]
 mod tests;
+
+/// `cess genesis`.
+#[derive(Subcommand, Clone, Debug)]
+pub enum GenesisCommand {
+    /// Make a validator's identity, and print its public key
+    Key {
+        /// File for the secret; it must not exist
+        #[arg(long, value_name = "FILE", default_value = "key")]
+        out: PathBuf,
+    },
+    /// Write a specification that lacks only the group key
+    Draft(DraftArgs),
+    /// Generate the group key together with the draft's other validators
+    Ceremony(CeremonyArgs),
+}
+
+/// `cess genesis draft`.
+#[derive(Args, Clone, Debug)]
+pub struct DraftArgs {
+    /// Kind of chain to start from
+    #[arg(long, value_enum, default_value = "testnet")]
+    pub preset: Preset,
+    /// Name of the chain, for people
+    #[arg(long)]
+    pub name: Option<String>,
+    /// EIP-155 chain id, which no other chain has
+    #[arg(long)]
+    pub chain_id: Option<u64>,
+    /// A validator of the first committee: its public key, its address, who gets its fees
+    #[arg(long = "validator", value_name = "KEY@IP:PORT=ACCOUNT", required = true, value_parser = parse_validator)]
+    pub validators: Vec<ValidatorSpec>,
+    /// Coins that an account begins with
+    #[arg(long = "allocate", value_name = "ACCOUNT=COINS", value_parser = parse_allocation)]
+    pub allocations: Vec<Allocation>,
+    /// File to write; standard output without
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `cess genesis ceremony`.
+#[derive(Args, Clone, Debug)]
+pub struct CeremonyArgs {
+    /// The draft; all validators have the very same
+    #[arg(long, value_name = "FILE")]
+    pub draft: PathBuf,
+    /// File with this validator's secret key
+    #[arg(long, value_name = "FILE", default_value = "key")]
+    pub key: PathBuf,
+    /// Where the others reach this one; the draft names its public address
+    #[arg(long, value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+    /// Folder for `genesis.toml` and `share`
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub out: PathBuf,
+    /// Seconds to stay for others who are not done
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub stay_s: u64,
+}

@@ -8,6 +8,7 @@ mod config;
 mod devnet;
 mod folders;
 mod gateway;
+mod genesis;
 mod miner;
 mod network;
 mod nodes;
@@ -75,6 +76,7 @@ fn run(Cli { globals, command }: Cli) -> Result<()> {
         Command::Miner(MinerArgs { command: Some(MinerCommand::Retire(arguments)), .. }) => {
             in_runtime(interruptible(miner::retire(arguments)))
         }
+        Command::Genesis(command) => genesis::run(command),
         Command::Devnet(arguments) => in_runtime(devnet::run(arguments, &globals)),
         command => in_runtime(interruptible(act(command, &globals))),
     }
@@ -99,7 +101,7 @@ async fn act(command: Command, globals: &Globals) -> Result<()> {
         Command::Rm(arguments) => object::remove(arguments, &open()?).await,
         Command::Miner(MinerArgs { command: Some(command), .. }) => miner::show(command, &open()?).await,
         Command::Gateway(GatewayArgs { command: Some(command), .. }) => gateway::show(command, globals).await,
-        Command::Validator(_) | Command::Miner(_) | Command::Gateway(_) | Command::Devnet(_) => {
+        Command::Genesis(_) | Command::Validator(_) | Command::Miner(_) | Command::Gateway(_) | Command::Devnet(_) => {
             unreachable!("these run on their own")
         }
     }

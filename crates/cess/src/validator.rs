@@ -5,7 +5,7 @@ use crate::{
     config,
     supervised::{DataLock, Ending},
 };
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use chain::ValidatorConfig;
@@ -28,8 +28,13 @@ pub struct ValidatorFile {
     pub data: PathBuf,
     /// File with the Ed25519 seed of its identity, hexadecimal.
     pub key_file: PathBuf,
-    /// File with its share of the group's secret, hexadecimal.
-    pub share_file: PathBuf,
+    /// File with the share of the group's secret that it has from the chain's first ceremony, hexadecimal. It is taken
+    /// into the data folder at the first start, and deleted: shares change with every epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_file: Option<PathBuf>,
+    /// Receiver of the priority fees of its blocks; as in the specification for those who are in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beneficiary: Option<Address>,
     /// Where the committee reaches it.
     pub listen: SocketAddr,
     /// Recent heights whose state can be read.
@@ -56,8 +61,15 @@ pub fn run(arguments: RoleArgs) -> Result<()> {
     let _lock = DataLock::take(&validator.data)?;
     let ending = Ending::watch(arguments.supervised)?;
     let spec = validator.spec.clone();
+    let share_file = validator.share.is_some().then(|| share_path(&file, path)).flatten();
     let (failed_in, failed) = std::sync::mpsc::channel();
     chain::run(validator, move |node| async move {
+        // By now it is among the other secrets.
+        if let Some(share_file) = share_file
+            && let Err(error) = std::fs::remove_file(&share_file)
+        {
+            tracing::warn!(%error, "{} is not needed any more, and cannot be deleted", share_file.display());
+        }
         if let Err(error) = serve(node, spec, file.rpc, ending).await {
             // The receiver outlives the run.
             let _ = failed_in.send(error);
@@ -87,14 +99,33 @@ fn resolve(file: &ValidatorFile, config_path: &Path) -> Result<ValidatorConfig> 
     let genesis = dir.join(&file.genesis);
     let spec = config::read_text(&genesis)?;
     let spec = ChainSpec::from_toml(&spec).with_context(|| genesis.display().to_string())?;
+    let key = *config::read_key(&dir.join(&file.key_file))?;
+    let me = chain::ceremony::identity(&key);
+    let seat = spec.validators.iter().find(|validator| validator.public_key == me);
+    let beneficiary = file.beneficiary.or(seat.map(|seat| seat.beneficiary)).with_context(|| {
+        format!(
+            "{}: say who gets the fees, as `beneficiary`: the specification does not name {me}",
+            config_path.display()
+        )
+    })?;
+    let share = match share_path(file, config_path) {
+        Some(path) if path.exists() => Some(config::read_hex(&path)?.into()),
+        _ => None,
+    };
     Ok(ValidatorConfig {
         data: dir.join(&file.data),
         spec: Arc::new(spec),
-        key: *config::read_key(&dir.join(&file.key_file))?,
-        share: config::read_hex(&dir.join(&file.share_file))?.into(),
+        key,
+        share,
+        beneficiary,
         listen: file.listen,
         history_blocks: file.history_blocks,
     })
+}
+
+fn share_path(file: &ValidatorFile, config_path: &Path) -> Option<PathBuf> {
+    let dir = config_path.parent().unwrap_or(Path::new("."));
+    file.share_file.as_ref().map(|share| dir.join(share))
 }
 
 /// Shows a validator to RPC.

@@ -1,19 +1,23 @@
 //! Build blocks, and re-execute those of others before voting.
 
 use crate::{
-    block::{BODY_BYTES_MAX, Block, StateCommitment, TRANSACTIONS_MAX},
+    block::{BODY_BYTES_MAX, Block, Info, Resharing, StateCommitment, TRANSACTIONS_MAX, hash_of_resharing},
     seeds::{Seeds, round},
     state::{self, Batches, Databases, Merkleized, Reader, SyncTargets},
     wall::Wall,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use commonware_consensus::{Heightable, marshal::ancestry::Ancestry};
-use commonware_glue::stateful::{Application, Finality, Input, Proposed, db::DatabaseSet};
+use commonware_cryptography::ed25519;
+use commonware_glue::{
+    dkg::{network::Addresses, reshare, types::EpochOutcome},
+    stateful::{Application, Finality, Input, Proposed, db::DatabaseSet},
+};
 use commonware_runtime::{Clock, Spawner};
 use commonware_storage::Context as StorageContext;
 use execution::{BlockContext, BuildLimits, Executor, Outcome, StateReader, next_base_fee, recover_all};
 use futures::StreamExt;
-use light::consensus::{ProposalContext, Scheme, encode_public_key};
+use light::consensus::{ProposalContext, PublicKey, Scheme, Variant, encode_public_key};
 use mempool::Mempool;
 use parking_lot::Mutex;
 use std::{
@@ -184,6 +188,7 @@ impl App {
         clock: &E,
         context: ProposalContext,
         parent: Block,
+        resharing: Option<Resharing>,
         batches: Batches<E>,
     ) -> Result<Option<(Block, Merkleized<E>)>, Refusal> {
         let (shared, parent) = (&self.shared, parent.header());
@@ -213,6 +218,7 @@ impl App {
             seed,
             beacon,
             outbox_root: B256::ZERO,
+            resharing_hash: hash_of_resharing(resharing.as_ref()),
             state_root: B256::ZERO,
             state_log: Default::default(),
             code_log: Default::default(),
@@ -238,7 +244,7 @@ impl App {
         let outcome = built.outcome;
         fill_results(&mut header, &outcome, state::commitment(&merkleized));
         header.transactions_root = transactions_root(&raw);
-        let block = Block::new(header, raw).expect("a header built here is whole");
+        let block = Block::new(header, raw, resharing).expect("a header built here is whole");
         self.remember(Executed { block: block.with_transactions(built.transactions), outcome });
         Ok(Some((block, merkleized)))
     }
@@ -328,6 +334,23 @@ impl App {
     }
 }
 
+/// Says how the resharing of an epoch ended.
+fn report_resharing(next: &Info) {
+    let (epoch, seats, revealed) = (next.epoch.get(), next.output.players().len(), next.output.revealed().len());
+    match next.outcome {
+        EpochOutcome::Failure => {
+            warn!(
+                epoch,
+                seats, "the resharing failed, as too few dealers posted their logs: the same committee signs on"
+            );
+        }
+        EpochOutcome::Success if revealed > 0 => {
+            warn!(epoch, seats, revealed, "shares of members that were away are public");
+        }
+        EpochOutcome::Success => debug!(epoch, seats, "the resharing succeeded"),
+    }
+}
+
 fn hash_of(raw: &[u8]) -> B256 {
     alloy_primitives::keccak256(raw)
 }
@@ -363,7 +386,7 @@ impl<E: Clock + Spawner + StorageContext> Application<E> for App {
     type Databases = Databases<E>;
     type Captured = Option<Arc<Executed>>;
     type Provider = ();
-    type Input = ();
+    type Input = reshare::Input<(), Variant, ed25519::PrivateKey, Addresses<PublicKey>>;
 
     fn sync_targets(block: &Block) -> SyncTargets<E> {
         state::sync_targets::<E>(block.header())
@@ -378,11 +401,11 @@ impl<E: Clock + Spawner + StorageContext> Application<E> for App {
         (clock, context): (E, ProposalContext),
         ancestry: impl Ancestry<Block>,
         batches: Batches<E>,
-        _: Input<(), ()>,
+        input: Input<Self::Input, ()>,
     ) -> Option<Proposed<Self, E>> {
         let mut ancestry = Box::pin(ancestry);
         let parent = ancestry.next().await?.inner().clone();
-        match self.build(&clock, context, parent, batches).await {
+        match self.build(&clock, context, parent, input.upstream.payload, batches).await {
             Ok(built) => built.map(|(block, merkleized)| Proposed { block, merkleized }),
             Err(error) => {
                 warn!(%error, "could not build a block");
@@ -431,6 +454,9 @@ impl<E: Clock + Spawner + StorageContext> Application<E> for App {
         _: <Databases<E> as DatabaseSet<E>>::Readers,
     ) {
         debug!(height = block.height().get(), hash = %block.hash(), "final");
+        if let Some(Resharing::EpochInfo(next)) = block.resharing() {
+            report_resharing(next);
+        }
         self.shared.applied.send_replace(Some(block.header().clone()));
         // The indexer is gone only when the node stops.
         let _ = self.shared.finals.send(FinalBlock { block: block.clone(), executed }).await;

@@ -1,21 +1,34 @@
 //! Give consensus a block: the header's encoding is what it signs.
 //!
 //! # Format
-//! `header length (varint) ‖ header (RLP) ‖ count (varint) ‖ count × (length (varint) ‖ transaction (EIP-2718))`
+//! `header length (varint) ‖ header (RLP) ‖ count (varint) ‖ count × (length (varint) ‖ transaction (EIP-2718)) ‖
+//! resharing length (varint) ‖ resharing payload (the consensus library's encoding; nothing in most blocks)`
 
 use alloy_consensus::EMPTY_ROOT_HASH;
 use alloy_primitives::{B256, keccak256};
 use bytes::BufMut;
-use commonware_codec::{Buf, EncodeSize, Error, RangeCfg, Read, Write};
+use commonware_codec::{Buf, Copying, Decode, Encode, EncodeSize, Error, RangeCfg, Read, Write};
 use commonware_consensus::{
     Block as ConsensusBlock, BoundedBlock, CertifiableBlock, Heightable,
     types::{Epoch, Height, Round, View},
 };
 use commonware_cryptography::{Digestible, Signer as _, ed25519};
-use light::consensus::{Digest, ProposalContext, decode_public_key, encode_public_key};
-use std::sync::Arc;
+use commonware_glue::dkg::{
+    ReshareBlock,
+    network::Addresses,
+    types::{EpochInfo, Payload},
+};
+use light::consensus::{
+    Digest, ProposalContext, PublicKey, SEATS_MAX, SHARING_MODE, Variant, decode_public_key, encode_public_key,
+};
+use std::{fmt, sync::Arc};
 use types::header::transactions_root;
 use types::{ChainSpec, Header, SyncTarget, Transaction};
+
+/// Who signs in an epoch, who will, and where they are.
+pub type Info = EpochInfo<Variant, PublicKey, Addresses<PublicKey>>;
+/// What a block carries of the resharing of its epoch: a dealer's log, or the next epoch's [`Info`] in its last block.
+pub type Resharing = Payload<Variant, PublicKey, Addresses<PublicKey>>;
 
 /// Most bytes of transactions in a block.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
@@ -23,23 +36,23 @@ pub const BODY_BYTES_MAX: usize = 4 << 20;
 pub const TRANSACTIONS_MAX: usize = 32_768;
 
 /// A block as it travels between validators: its transactions are not yet decoded.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Block {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     header: Header,
     header_bytes: Vec<u8>,
     hash: B256,
     context: ProposalContext,
     transactions: Vec<bytes::Bytes>,
+    resharing: Option<Resharing>,
 }
 
 impl Block {
     /// Puts a block together; nothing if its header can belong to no block.
-    pub fn new(header: Header, transactions: Vec<bytes::Bytes>) -> Option<Self> {
+    pub fn new(header: Header, transactions: Vec<bytes::Bytes>, resharing: Option<Resharing>) -> Option<Self> {
         let logs_have_entries = [&header.state_log, &header.code_log].iter().all(|log| log.start < log.end);
         if !logs_have_entries {
             return None;
@@ -47,12 +60,13 @@ impl Block {
         let header_bytes = header.encode();
         let context = context_of(&header).ok()?;
         let hash = keccak256(&header_bytes);
-        Some(Self { inner: Arc::new(Inner { header, header_bytes, hash, context, transactions }) })
+        Some(Self { inner: Arc::new(Inner { header, header_bytes, hash, context, transactions, resharing }) })
     }
 
     /// The block that everybody starts from. The first block applies the chain's first balances, because the state
     /// store starts empty.
-    pub fn genesis(spec: &ChainSpec, state: StateCommitment) -> Self {
+    pub fn genesis(spec: &ChainSpec, state: StateCommitment, first: Info) -> Self {
+        let resharing = Resharing::EpochInfo(first);
         let nobody = ed25519::PrivateKey::from_seed(0).public_key();
         let header = Header {
             parent_hash: B256::ZERO,
@@ -75,9 +89,10 @@ impl Block {
             beneficiary: Default::default(),
             seed: Default::default(),
             outbox_root: B256::ZERO,
+            resharing_hash: hash_of_resharing(Some(&resharing)),
             beacon: None,
         };
-        Self::new(header, Vec::new()).expect("the key of genesis is a key")
+        Self::new(header, Vec::new(), Some(resharing)).expect("the key of genesis is a key")
     }
 
     /// What the block says of itself.
@@ -93,6 +108,11 @@ impl Block {
     /// The encoded transactions.
     pub fn transactions(&self) -> &[bytes::Bytes] {
         &self.inner.transactions
+    }
+
+    /// What the block carries of the resharing of its epoch.
+    pub fn resharing(&self) -> Option<&Resharing> {
+        self.inner.resharing.as_ref()
     }
 
     /// The block with its transactions decoded.
@@ -119,6 +139,29 @@ impl StateCommitment {
     }
 }
 
+/// The encoding of a payload; nothing of none.
+fn encode_resharing(resharing: Option<&Resharing>) -> Vec<u8> {
+    resharing.map(|resharing| resharing.encode().to_vec()).unwrap_or_default()
+}
+
+/// What a header says of its body's payload.
+pub fn hash_of_resharing(resharing: Option<&Resharing>) -> B256 {
+    resharing.map_or(B256::ZERO, |resharing| keccak256(resharing.encode()))
+}
+
+fn resharing_bytes_max() -> usize {
+    Resharing::max_encode_size(SEATS_MAX)
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("header", self.header())
+            .field("transactions", &self.transactions().len())
+            .finish()
+    }
+}
+
 fn context_of(header: &Header) -> Result<ProposalContext, Error> {
     Ok(ProposalContext {
         round: Round::new(Epoch::new(header.epoch), View::new(header.view)),
@@ -139,12 +182,15 @@ impl Write for Block {
     fn write(&self, buf: &mut impl BufMut) {
         self.inner.header_bytes.write(buf);
         self.inner.transactions.write(buf);
+        encode_resharing(self.resharing()).write(buf);
     }
 }
 
 impl EncodeSize for Block {
     fn encode_size(&self) -> usize {
-        self.inner.header_bytes.encode_size() + self.inner.transactions.encode_size()
+        self.inner.header_bytes.encode_size()
+            + self.inner.transactions.encode_size()
+            + encode_resharing(self.resharing()).encode_size()
     }
 }
 
@@ -160,13 +206,21 @@ impl Read for Block {
         if transactions_root(&transactions) != header.transactions_root {
             return Err(Error::Invalid("block", "transactions root"));
         }
-        Self::new(header, transactions).ok_or(Error::Invalid("block", "header fields"))
+        let resharing = Vec::<u8>::read_cfg(buf, &(RangeCfg::from(0..=resharing_bytes_max()), ()))?;
+        let resharing = match resharing.is_empty() {
+            true => None,
+            false => Some(Resharing::decode_cfg(Copying(&resharing), &(SEATS_MAX, SHARING_MODE))?),
+        };
+        if hash_of_resharing(resharing.as_ref()) != header.resharing_hash {
+            return Err(Error::Invalid("block", "resharing hash"));
+        }
+        Self::new(header, transactions, resharing).ok_or(Error::Invalid("block", "header fields"))
     }
 }
 
 impl BoundedBlock for Block {
     fn max_encode_size(_: &()) -> usize {
-        Header::ENCODED_BYTES_MAX + BODY_BYTES_MAX + TRANSACTIONS_MAX * 4 + 16
+        Header::ENCODED_BYTES_MAX + BODY_BYTES_MAX + TRANSACTIONS_MAX * 4 + resharing_bytes_max() + 24
     }
 }
 
@@ -195,5 +249,15 @@ impl CertifiableBlock for Block {
 
     fn context(&self) -> ProposalContext {
         self.inner.context.clone()
+    }
+}
+
+impl ReshareBlock for Block {
+    type Variant = Variant;
+    type PublicKey = PublicKey;
+    type Directory = Addresses<PublicKey>;
+
+    fn payload(&self) -> Option<Resharing> {
+        self.inner.resharing.clone()
     }
 }

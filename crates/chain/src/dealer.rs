@@ -31,8 +31,8 @@ pub struct Seat {
 /// A committee with its secrets.
 #[derive(Clone)]
 pub struct Dealt {
-    /// The public sharing for the chain's specification.
-    pub sharing: Bytes,
+    /// What a key generation gives in public, for the chain's specification.
+    pub output: Bytes,
     /// The seats in the order of their public keys.
     pub seats: Vec<Seat>,
 }
@@ -57,7 +57,7 @@ pub fn deal(count: u32, entropy: [u8; 32]) -> Dealt {
         let share = shares.get_value(&public).expect("every player has a share").encode();
         Seat { key, public_key: encode_public_key(&public), share: share.to_vec().into() }
     });
-    Dealt { sharing: output.public().encode().to_vec().into(), seats: seats.collect() }
+    Dealt { output: output.encode().to_vec().into(), seats: seats.collect() }
 }
 
 /// The signer of a consensus identity.

@@ -6,10 +6,12 @@
 
 mod application;
 mod block;
+pub mod ceremony;
 #[cfg(any(test, feature = "simulation"))]
 pub mod committee;
 pub mod dealer;
 mod engine;
+mod epochs;
 mod gossip;
 mod indexer;
 mod network;

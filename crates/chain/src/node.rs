@@ -1,6 +1,6 @@
 //! Answer for a running validator: take transactions, prove state, show certificates.
 
-use crate::{engine::Marshal, proof::prove, seeds::round, state::Databases};
+use crate::{engine::Marshal, epochs::Schemes, proof::prove, seeds::round, state::Databases};
 use alloy_primitives::{B256, Bytes};
 use archive::Archive;
 use commonware_codec::Encode;
@@ -50,6 +50,7 @@ pub(crate) struct NodeInner<E: Clock + StorageContext + Spawner> {
     pub applied: watch::Receiver<Option<Header>>,
     pub submitted: mpsc::Sender<Arc<Transaction>>,
     pub group_key: Bytes,
+    pub schemes: Schemes,
 }
 
 /// What a validator says of itself.
@@ -187,7 +188,7 @@ impl<E: Clock + StorageContext + Spawner> Node<E> {
         NodeStatus {
             epoch: round.epoch().get(),
             view: round.view().get(),
-            committee: self.inner.spec.validators.iter().map(|validator| validator.public_key).collect(),
+            committee: self.inner.schemes.signers(round.epoch()).unwrap_or_default(),
             group_key: self.inner.group_key.clone(),
         }
     }

@@ -4,10 +4,11 @@ use alloy_primitives::Bytes;
 use commonware_actor::Feedback;
 use commonware_codec::{Copying, DecodeExt, Encode};
 use commonware_consensus::{
-    Reporter,
+    Automaton, CertifiableAutomaton, Handoff, Relay, Reporter,
     simplex::{scheme::bls12381_threshold::vrf::Seedable, types::Activity},
     types::{Epoch, Round, View},
 };
+use commonware_utils::channel::oneshot;
 use light::consensus::{Digest, Scheme, Seed};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
@@ -48,13 +49,10 @@ impl Seeds {
             rounds.pop_first();
         }
     }
-}
 
-impl Reporter for Seeds {
-    type Activity = Activity<Scheme, Digest>;
-
-    fn report(&mut self, activity: Self::Activity) -> Feedback {
-        match &activity {
+    /// Notes the seed that came with something that consensus did.
+    fn note(&self, activity: &Activity<Scheme, Digest>) {
+        match activity {
             Activity::Notarization(certificate) | Activity::Certification(certificate) => {
                 self.insert(certificate.seed());
             }
@@ -66,7 +64,66 @@ impl Reporter for Seeds {
             }
             _ => {}
         }
-        Feedback::Ok
+    }
+}
+
+/// An application whose certificates' seeds are remembered.
+#[derive(Clone)]
+pub struct Tap<A> {
+    inner: A,
+    seeds: Seeds,
+}
+
+impl<A> Tap<A> {
+    /// Remembers in `seeds` what passes on its way to `inner`.
+    pub fn new(inner: A, seeds: Seeds) -> Self {
+        Self { inner, seeds }
+    }
+}
+
+impl<A: Automaton> Automaton for Tap<A> {
+    type Context = A::Context;
+    type Digest = A::Digest;
+
+    fn propose(&mut self, context: A::Context) -> impl Future<Output = oneshot::Receiver<A::Digest>> + Send {
+        self.inner.propose(context)
+    }
+
+    fn verify(
+        &mut self,
+        context: A::Context,
+        payload: A::Digest,
+    ) -> impl Future<Output = oneshot::Receiver<bool>> + Send {
+        self.inner.verify(context, payload)
+    }
+}
+
+impl<A: CertifiableAutomaton> CertifiableAutomaton for Tap<A> {
+    fn prepare(&mut self, context: A::Context) -> impl Future<Output = oneshot::Receiver<Handoff<A::Digest>>> + Send {
+        self.inner.prepare(context)
+    }
+
+    fn certify(&mut self, round: Round, payload: A::Digest) -> impl Future<Output = oneshot::Receiver<bool>> + Send {
+        self.inner.certify(round, payload)
+    }
+}
+
+impl<A: Relay> Relay for Tap<A> {
+    type Digest = A::Digest;
+    type PublicKey = A::PublicKey;
+    type Plan = A::Plan;
+
+    fn broadcast(&mut self, payload: A::Digest, plan: A::Plan) -> Feedback {
+        self.inner.broadcast(payload, plan)
+    }
+}
+
+impl<A: Reporter<Activity = Activity<Scheme, Digest>>> Reporter for Tap<A> {
+    type Activity = Activity<Scheme, Digest>;
+
+    fn report(&mut self, activity: Self::Activity) -> Feedback {
+        self.seeds.note(&activity);
+        self.inner.report(activity)
     }
 }
 

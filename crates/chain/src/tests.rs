@@ -20,6 +20,7 @@ use types::{
 type Context = deterministic::Context;
 
 const SEATS: usize = 4;
+const EPOCH_BLOCKS: u64 = 64;
 const ALL: [usize; SEATS] = [0, 1, 2, 3];
 
 fn spec(dealt: &dealer::Dealt) -> ChainSpec {
@@ -43,7 +44,8 @@ fn spec(dealt: &dealer::Dealt) -> ChainSpec {
                 address: "127.0.0.1:1".into(),
             })
             .collect(),
-        sharing: dealt.sharing.clone(),
+        output: dealt.output.clone(),
+        epoch_blocks: EPOCH_BLOCKS,
         alloc: vec![Allocation { address: Address::repeat_byte(2), balance: U256::from(1_000_000u64) }],
     }
 }
@@ -164,6 +166,35 @@ fn clocks_that_differ_neither_stop_the_chain_nor_turn_its_time_back() {
     });
 }
 
+#[test]
+fn committees_follow_each_other_under_one_key() {
+    let folder = folder();
+    runner(6).start(|context| async move {
+        let mut committee = committee(&context, folder.path(), healthy()).await;
+        committee.reach(&ALL, EPOCH_BLOCKS + 5).await;
+        // One is away while an epoch ends and the next one's secrets are dealt, and signs again in the one after it.
+        committee.crash(2, ArchiveFate::Kept).await;
+        committee.reach(&[0, 1, 3], 2 * EPOCH_BLOCKS + 10).await;
+        committee.start(2);
+        committee.reach(&ALL, 4 * EPOCH_BLOCKS + 10).await;
+        let status = committee.node(2).unwrap().status();
+        assert!(status.epoch >= 4, "{status:?}");
+        assert_eq!(status.committee.len(), SEATS);
+        let agreed = committee.agreed().unwrap();
+        assert!(agreed.len() as u64 > 4 * EPOCH_BLOCKS);
+        let keys = [Address::repeat_byte(2)].map(StateKey::Account);
+        let proof = state_proof(&context, &committee, &keys).await;
+        let verifier = Verifier::new(committee.spec().chain_id, &committee.spec().output).unwrap();
+        let (header, _) = verifier.state(&proof).unwrap();
+        assert!(header.epoch >= 4, "the first committee's key verifies the fifth");
+        // The last block of an epoch proves as well, though it may be proposed in more views than one.
+        let (last, certificate) = committee.node(0).unwrap().certificate(Some(2 * EPOCH_BLOCKS - 1)).await.unwrap();
+        let last = verifier.header(&last, &certificate).unwrap();
+        assert_eq!((last.height, last.epoch), (2 * EPOCH_BLOCKS - 1, 1));
+        assert!(!last.resharing_hash.is_zero());
+    });
+}
+
 /// Proves `keys` on a block that has a certificate of its own.
 async fn state_proof(context: &Context, committee: &Seats, keys: &[StateKey]) -> StateProof {
     loop {
@@ -183,7 +214,7 @@ fn a_light_client_believes_what_the_committee_signed_and_nothing_else() {
         committee.reach(&ALL, 3).await;
         let keys = [Address::repeat_byte(2), Address::repeat_byte(3)].map(StateKey::Account);
         let proof = state_proof(&context, &committee, &keys).await;
-        let verifier = Verifier::new(committee.spec().chain_id, &committee.spec().sharing).unwrap();
+        let verifier = Verifier::new(committee.spec().chain_id, &committee.spec().output).unwrap();
 
         let (header, values) = verifier.state(&proof).unwrap();
         assert!(header.height >= 1);
@@ -209,7 +240,7 @@ fn a_light_client_believes_what_the_committee_signed_and_nothing_else() {
             forge(&|proof| proof.certificate = flipped.clone().into()),
             LightError::Unsigned | LightError::Certificate(_)
         ));
-        let elsewhere = Verifier::new(committee.spec().chain_id + 1, &committee.spec().sharing).unwrap();
+        let elsewhere = Verifier::new(committee.spec().chain_id + 1, &committee.spec().output).unwrap();
         assert_eq!(elsewhere.state(&proof).unwrap_err(), LightError::Unsigned);
     });
 }

@@ -2,23 +2,23 @@
 
 use crate::{
     dealer::signer,
+    epochs::FirstError,
     indexer::IndexerError,
-    network::{self, NetworkError},
+    network,
     node::Node,
     seat::{self, SeatConfig},
     wall::Wall,
 };
-use alloy_primitives::Bytes;
+use alloy_primitives::{Address, Bytes};
 use archive::ArchiveError;
 use commonware_codec::{Copying, DecodeExt};
-use commonware_cryptography::{Signer as _, bls12381::primitives::group::Share};
+use commonware_cryptography::bls12381::primitives::group::Share;
+use commonware_glue::dkg::network::AddressableManager;
 use commonware_runtime::{
     Handle, Runner as _,
     tokio::{Config, Context, Runner},
 };
-use commonware_utils::{TryCollect as _, ordered::Set};
 use futures::future::{BoxFuture, Either, select};
-use light::consensus::{PublicKey, Scheme, decode_public_key, decode_sharing, namespace};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use types::ChainSpec;
 
@@ -31,8 +31,11 @@ pub struct ValidatorConfig {
     pub spec: Arc<ChainSpec>,
     /// Ed25519 seed of its identity.
     pub key: [u8; 32],
-    /// Its share of the group's secret.
-    pub share: Bytes,
+    /// The share of the group's secret that the first committee's key generation gave it; nothing later, and for all
+    /// others. It is kept with the other secrets from then on.
+    pub share: Option<Bytes>,
+    /// Receiver of the priority fees of its blocks.
+    pub beneficiary: Address,
     /// Where the committee reaches it.
     pub listen: SocketAddr,
     /// Recent heights whose state can be read.
@@ -45,9 +48,9 @@ pub enum RunError {
     /// The specification or the keys do not fit.
     #[error("{0}")]
     Config(String),
-    /// A peer of the specification cannot be reached.
+    /// The specification's committee cannot begin.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    First(#[from] FirstError),
     /// The archive cannot be opened.
     #[error("cannot open the archive: {0}")]
     Archive(#[from] ArchiveError),
@@ -72,13 +75,14 @@ where
 type Serve = Box<dyn FnOnce(Node) -> BoxFuture<'static, ()> + Send>;
 
 fn run_boxed(config: ValidatorConfig, serve: Serve) -> Result<(), RunError> {
-    let scheme = scheme(&config.spec, &config.share)?;
+    let share = config.share.as_ref().map(|share| Share::decode(Copying(share))).transpose();
+    let share = share.map_err(|error| RunError::Config(format!("this validator's share: {error}")))?;
     let runtime = Config::new()
         .with_storage_directory(config.data.join("consensus"))
         .with_worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16))
         .with_tcp_nodelay(Some(true));
     Runner::new(runtime).start(|context| async move {
-        let (node, engine) = start(context, config, scheme).await?;
+        let (node, engine) = start(context, config, share).await?;
         match select(serve(node), engine).await {
             Either::Left(_) => Ok(()),
             Either::Right(_) => Err(RunError::Stopped),
@@ -86,34 +90,23 @@ fn run_boxed(config: ValidatorConfig, serve: Serve) -> Result<(), RunError> {
     })
 }
 
-/// The signing scheme of the seat that holds `share`.
-pub(crate) fn scheme(spec: &ChainSpec, share: &[u8]) -> Result<Scheme, RunError> {
-    let bad = |what: &str, error: &dyn std::fmt::Display| RunError::Config(format!("{what}: {error}"));
-    let keys = spec.validators.iter().map(|validator| decode_public_key(&validator.public_key));
-    let keys: Vec<PublicKey> = keys.collect::<Result<_, _>>().map_err(|error| bad("a validator's key", &error))?;
-    let committee: Set<PublicKey> = keys.into_iter().try_collect().map_err(|error| bad("the committee", &error))?;
-    let sharing = decode_sharing(&spec.sharing).map_err(|error| bad("the committee's sharing", &error))?;
-    let share = Share::decode(Copying(share)).map_err(|error| bad("this validator's share", &error))?;
-    if sharing.total().get() as usize != committee.len() {
-        return Err(RunError::Config("the sharing is for another number of validators".into()));
-    }
-    Scheme::signer(&namespace(spec.chain_id), committee, sharing, share)
-        .ok_or_else(|| RunError::Config("this validator's share is not one of the committee's".into()))
-}
-
-async fn start(context: Context, config: ValidatorConfig, scheme: Scheme) -> Result<(Node, Handle<()>), RunError> {
-    let key = signer(&config.key);
-    let me = key.public_key();
-    let mesh = network::start(&context, &config.spec, key, config.listen)?;
+async fn start(
+    context: Context,
+    config: ValidatorConfig,
+    share: Option<Share>,
+) -> Result<(Node, Handle<()>), RunError> {
+    let signer = signer(&config.key);
+    let mesh = network::start(&context, &config.spec, signer.clone(), config.listen);
     let seat = SeatConfig {
         spec: config.spec,
-        me,
-        scheme,
+        signer,
+        share,
+        beneficiary: config.beneficiary,
         wall: Wall::default(),
         prefix: "validator".into(),
         archive: config.data.join("archive"),
         history_blocks: config.history_blocks,
-        peers: mesh.oracle.clone(),
+        manager: AddressableManager::new(mesh.oracle.clone()),
         blocker: mesh.oracle,
         channels: mesh.engine,
         transactions: mesh.transactions,

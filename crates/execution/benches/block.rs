@@ -58,7 +58,8 @@ fn spec() -> ChainSpec {
         base_fee_min: 1_000,
         storage: StorageSpec::devnet(),
         validators: Vec::new(),
-        sharing: Bytes::new(),
+        output: Bytes::new(),
+        epoch_blocks: 600,
         alloc: (1..=SENDERS).map(allocation).collect(),
     }
 }
@@ -70,6 +71,7 @@ fn context(height: u64) -> BlockContext {
         timestamp_ms: height * 100,
         epoch: 0,
         view: height,
+        is_epoch_ending: false,
         beneficiary: Address::repeat_byte(0xbe),
         gas_limit: 1_000_000_000,
         base_fee_per_gas: 1_000,

@@ -16,6 +16,8 @@ pub struct BlockContext {
     pub epoch: u64,
     /// Consensus view of the proposal.
     pub view: u64,
+    /// Whether so few blocks of the epoch are left that no beacon is asked for any more.
+    pub is_epoch_ending: bool,
     /// Receiver of the priority fees.
     pub beneficiary: Address,
     /// Gas that the block can use.
@@ -41,6 +43,7 @@ impl BlockContext {
             timestamp_ms: header.timestamp_ms,
             epoch: header.epoch,
             view: header.view,
+            is_epoch_ending: spec.is_epoch_ending(header.height),
             beneficiary: header.beneficiary,
             gas_limit: header.gas_limit,
             base_fee_per_gas: header.base_fee_per_gas,

@@ -42,6 +42,7 @@ impl Precompiles {
             timestamp_ms: context.timestamp_ms,
             epoch: context.epoch,
             view: context.view,
+            is_epoch_ending: context.is_epoch_ending,
             chain_id: context.chain_id,
             prevrandao: context.prevrandao,
         };

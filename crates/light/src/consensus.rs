@@ -8,10 +8,8 @@ use commonware_consensus::simplex::{
 };
 use commonware_cryptography::{
     Sha256,
-    bls12381::primitives::{
-        sharing::{ModeVersion, Sharing},
-        variant::MinSig,
-    },
+    bls12381::dkg::feldman_desmedt,
+    bls12381::primitives::{sharing::ModeVersion, variant::MinSig},
     ed25519, keccak256, sha256,
 };
 use commonware_storage::{
@@ -32,6 +30,8 @@ pub type PublicKey = ed25519::PublicKey;
 pub type Variant = MinSig;
 /// Threshold signatures with a verifiable random seed for each round.
 pub type Scheme = vrf::Scheme<PublicKey, Variant>;
+/// What a key generation or a resharing gives in public.
+pub type Output = feldman_desmedt::Output<Variant, PublicKey>;
 /// The seed of a round.
 pub type Seed = vrf::Seed<Variant>;
 /// A certificate that a block is final.
@@ -70,9 +70,9 @@ pub fn namespace(chain_id: u64) -> Vec<u8> {
     [b"cess/1/".as_slice(), &chain_id.to_be_bytes()].concat()
 }
 
-/// Reads a committee's public sharing.
-pub fn decode_sharing(bytes: &[u8]) -> Result<Sharing<Variant>, Error> {
-    Sharing::decode_cfg(Copying(bytes), &(SEATS_MAX, SHARING_MODE))
+/// Reads what a key generation gave in public.
+pub fn decode_output(bytes: &[u8]) -> Result<Output, Error> {
+    Output::decode_cfg(Copying(bytes), &(SEATS_MAX, SHARING_MODE))
 }
 
 /// Reads a validator's key.

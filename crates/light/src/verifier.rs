@@ -2,12 +2,13 @@
 
 use crate::consensus::{
     Absence, Encoding, Finalization, Inclusion, Key, PROOF_DIGESTS_MAX, Scheme, StateDigest, StateHasher,
-    decode_sharing, namespace,
+    decode_output, namespace,
 };
 use commonware_codec::{Copying, Decode, DecodeExt};
-use commonware_consensus::types::{Epoch, Round, View};
+use commonware_consensus::types::{Epoch, View};
 use commonware_parallel::Sequential;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use std::cmp::Ordering;
 use types::{
     Header,
     proof::{ProvedEntry, StateProof},
@@ -47,22 +48,25 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Takes the committee's public sharing, whose constant term is the group key.
-    pub fn new(chain_id: u64, sharing: &[u8]) -> Result<Self, LightError> {
-        let sharing = decode_sharing(sharing).map_err(|error| LightError::Key(error.to_string()))?;
-        Ok(Self { scheme: Scheme::certificate_verifier(&namespace(chain_id), *sharing.public()) })
+    /// Takes what the first committee's key generation gave in public, and of that only the group key.
+    pub fn new(chain_id: u64, output: &[u8]) -> Result<Self, LightError> {
+        let output = decode_output(output).map_err(|error| LightError::Key(error.to_string()))?;
+        Ok(Self { scheme: Scheme::certificate_verifier(&namespace(chain_id), *output.public().public()) })
     }
 
     /// A header, once the committee is seen to have finalised it.
     pub fn header(&self, header: &[u8], certificate: &[u8]) -> Result<Header, LightError> {
         let header = Header::decode(header)?;
         let finalization = read_finalization(certificate)?;
-        let round = Round::new(Epoch::new(header.epoch), View::new(header.view));
+        let (epoch, view) = (Epoch::new(header.epoch), View::new(header.view));
         let proposal = &finalization.proposal;
-        if proposal.payload.0 != header.hash().0
-            || proposal.round != round
-            || proposal.parent != View::new(header.parent_view)
-        {
+        // The last block of an epoch may be proposed again as it is, in views after its own.
+        let fits = match proposal.round.view().cmp(&view) {
+            Ordering::Less => false,
+            Ordering::Equal => proposal.parent == View::new(header.parent_view),
+            Ordering::Greater => true,
+        };
+        if proposal.payload.0 != header.hash().0 || proposal.round.epoch() != epoch || !fits {
             return Err(LightError::OtherBlock);
         }
         // One threshold signature leaves nothing to randomise: a fixed generator is as good as any.

@@ -219,11 +219,17 @@ impl Auditor {
                 Ok(())
             }
             Err(error) if error.is_revert::<IAudits::InvalidOpening>() => {
-                tracing::error!(round, sample = number, %error, "a sample cannot be opened: it will cost a fine");
-                match shown.target(&asked) {
-                    Some(Target { place, chunk, .. }) => self.drop_damaged(shown, place, chunk).await,
-                    None => Ok(()),
+                let damaged = match shown.target(&asked) {
+                    Some(Target { place, chunk, .. }) => self.drop_damaged(shown, place, chunk).await?,
+                    None => false,
+                };
+                if damaged {
+                    tracing::error!(round, sample = number, %error, "a sample cannot be opened: it will cost a fine");
+                    return Ok(());
                 }
+                // A node that has fallen behind refuses what will hold.
+                tracing::warn!(round, sample = number, %error, "an opening is refused though its bytes are whole");
+                Err(error.into())
             }
             Err(error) => Err(error.into()),
         }
@@ -241,15 +247,15 @@ impl Auditor {
         self.sender.call_in_lane(AUDITS, call).await
     }
 
-    /// Lets a fragment go whose bytes are not those that were stored: repair makes it again.
-    async fn drop_damaged(&self, answer: Arc<Answer>, place: Place, chunk: u64) -> Result<(), AuditError> {
+    /// Lets a fragment go if its bytes are not those that were stored: repair makes it again.
+    async fn drop_damaged(&self, answer: Arc<Answer>, place: Place, chunk: u64) -> Result<bool, AuditError> {
         let damaged = blocking(move || answer.holdings.damaged(place, chunk)).await??;
-        let Some((key, index)) = damaged else { return Ok(()) };
+        let Some((key, index)) = damaged else { return Ok(false) };
         tracing::error!(volume = key.volume, index, segment = %key.segment, "a fragment is damaged on disk: rebuilding it");
         let missing = notes::put_missing(key.volume, index, key.segment);
         self.store.update(vec![Change::Remove(key), missing]).await.map_err(HoldingError::from)?;
         self.state.lock().missing.insert(key, index);
-        Ok(())
+        Ok(true)
     }
 
     async fn standing(&self) -> Result<IAudits::Standing, AuditError> {

@@ -14,6 +14,9 @@ pub struct BlockFacts {
     pub epoch: u64,
     /// Consensus view in which the block was proposed.
     pub view: u64,
+    /// Whether the epoch is about to end: no view is fixed for a beacon any more, as its seed might come too late to be
+    /// brought by a block of the epoch, and whoever leads last could choose between it and another one.
+    pub is_epoch_ending: bool,
     /// EIP-155 chain id.
     pub chain_id: u64,
     /// The EVM's randomness; not a beacon that anything of value may hang on.

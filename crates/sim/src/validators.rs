@@ -36,6 +36,8 @@ pub const FAULTS_MAX: usize = (SEATS - 1) / 3;
 pub const CLOCK_DRIFT_MAX_MS: u64 = 500;
 /// How far the committee's clock may lag behind everybody else's. Each step hands over to another thread and back.
 const STEP: Duration = Duration::from_millis(500);
+/// Short, so that committees follow each other in every run.
+const EPOCH_BLOCKS: u64 = 240;
 const GENESIS_MS: u64 = 1_750_000_000_000;
 
 /// A chain that validators make.
@@ -71,7 +73,8 @@ fn spec(storage: StorageSpec, accounts: &[Address], dealt: &dealer::Dealt, block
     let validator = |(seat, dealt): (usize, &dealer::Seat)| ValidatorSpec {
         public_key: dealt.public_key,
         beneficiary: beneficiary(seat),
-        address: "in virtual time".into(),
+        // The simulated network finds it by its key.
+        address: "127.0.0.1:1".into(),
     };
     ChainSpec {
         name: "simulated".into(),
@@ -85,7 +88,8 @@ fn spec(storage: StorageSpec, accounts: &[Address], dealt: &dealer::Dealt, block
         base_fee_min: 1_000,
         storage,
         validators: dealt.seats.iter().enumerate().map(validator).collect(),
-        sharing: dealt.sharing.clone(),
+        output: dealt.output.clone(),
+        epoch_blocks: EPOCH_BLOCKS,
         alloc: accounts.iter().map(|address| Allocation { address: *address, balance }).collect(),
     }
 }

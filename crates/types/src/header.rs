@@ -73,6 +73,8 @@ pub struct Header {
     pub seed: Bytes,
     /// Keccak Merkle root of outgoing messages; zero while there are none.
     pub outbox_root: B256,
+    /// Keccak-256 of the body's resharing payload: a dealer's log, or who signs the next epoch; zero without one.
+    pub resharing_hash: B256,
     /// The beacon that state waited for, where this block brings it.
     pub beacon: Option<Beacon>,
 }

@@ -31,11 +31,21 @@ pub struct ChainSpec {
     pub storage: StorageSpec,
     /// Seats of the first committee, in order of their keys.
     pub validators: Vec<ValidatorSpec>,
-    /// The committee's public sharing (its constant term is the group key), as the consensus library encodes it.
-    pub sharing: Bytes,
+    /// What the first committee's key generation gave in public, as the consensus library encodes it: above all the
+    /// sharing, whose constant term is the group key.
+    pub output: Bytes,
+    /// Blocks of an epoch: a committee's term.
+    pub epoch_blocks: u64,
     /// First balances.
     pub alloc: Vec<Allocation>,
 }
+
+/// Shortest epoch: half of it must be long enough for a quorum of a small committee to lead.
+pub const EPOCH_BLOCKS_MIN: u64 = 64;
+/// Blocks at the end of an epoch in which no beacon is asked for.
+pub const EPOCH_ENDING_BLOCKS: u64 = 16;
+/// Longest epoch.
+pub const EPOCH_BLOCKS_MAX: u64 = u32::MAX as u64;
 
 /// A seat of the first committee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +55,7 @@ pub struct ValidatorSpec {
     pub public_key: B256,
     /// Receiver of priority fees.
     pub beneficiary: Address,
-    /// Where the committee's network finds it, `host:port`.
+    /// Where the committee's network finds it, `IP:port`.
     pub address: String,
 }
 
@@ -393,6 +403,13 @@ impl ChainSpec {
         Ok(spec)
     }
 
+    /// Whether the block at `height` is one of the last of its epoch, in which nobody fixes a view for a beacon: enough
+    /// of them for somebody honest to bring what was asked for before.
+    pub fn is_epoch_ending(&self, height: u64) -> bool {
+        let position = height.checked_rem(self.epoch_blocks).unwrap_or_default();
+        self.epoch_blocks.saturating_sub(position) <= EPOCH_ENDING_BLOCKS
+    }
+
     /// Writes a specification.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("every field has a TOML form")
@@ -405,6 +422,10 @@ impl ChainSpec {
             (self.block_interval_min_ms <= self.heartbeat_ms, "block_interval_min_ms exceeds heartbeat_ms"),
             (self.heartbeat_ms > 0, "heartbeat_ms is zero"),
             (self.timestamp_step_max_ms > self.heartbeat_ms, "timestamp_step_max_ms is not above heartbeat_ms"),
+            (
+                (EPOCH_BLOCKS_MIN..=EPOCH_BLOCKS_MAX).contains(&self.epoch_blocks),
+                "epoch_blocks is not between 64 and 4,294,967,295",
+            ),
             (self.gas_limit >= 30_000_000, "gas_limit is below 30,000,000"),
             (self.base_fee_min >= 8, "base_fee_min is below 8 wei, where it could never move"),
             (!self.validators.is_empty(), "there are no validators"),

@@ -42,6 +42,7 @@ fn header() -> Header {
         beneficiary: Address::repeat_byte(8),
         seed: Bytes::from(vec![9; 48]),
         outbox_root: B256::ZERO,
+        resharing_hash: B256::ZERO,
         beacon: Some(Beacon { epoch: 0, view: 6, seed: Bytes::from(vec![10; 48]) }),
     }
 }

@@ -24,7 +24,8 @@ pub fn spec() -> ChainSpec {
         base_fee_min: 1_000,
         storage: StorageSpec::devnet(),
         validators: Vec::new(),
-        sharing: Bytes::new(),
+        output: Bytes::new(),
+        epoch_blocks: 600,
         alloc: Vec::new(),
     }
 }
@@ -71,6 +72,7 @@ pub fn genesis() -> (Block, Outcome) {
         beneficiary: Address::ZERO,
         seed: Bytes::new(),
         outbox_root: B256::ZERO,
+        resharing_hash: B256::ZERO,
         beacon: None,
     };
     (Block { header, transactions: Vec::new() }, Outcome::default())

@@ -9,12 +9,13 @@ use super::{
 use crate::{
     config,
     gateway::{CacheFile, GatewayFile, Owner, make_key},
+    genesis::{DEVNET_CHAIN_ID, Preset, run_here},
     miner::{MinerFile, Operator},
     validator::ValidatorFile,
 };
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use anyhow::{Context, Result};
-use chain::dealer::{Dealt, Seat, deal};
+use chain::ceremony::identity;
 use client::{Keys, Region};
 use rpc::RpcConfig;
 use std::{
@@ -30,8 +31,6 @@ use types::{
     spec::{Allocation, AuditSpec, StorageSpec, ValidatorSpec},
 };
 
-/// EIP-155 chain id of every devnet: 0xce55.
-pub const CHAIN_ID: u64 = 0xce55;
 /// Whole coins of each account at genesis.
 const COINS: u64 = 1_000_000;
 /// Ports of a validator: committee and RPC.
@@ -97,10 +96,13 @@ impl Size<'_> {
 /// complete.
 pub fn create(folder: &Folder, size: Size<'_>) -> Result<Description> {
     let first = ports::free_block(size.ports())?;
-    let dealt = deal(u32::from(size.validators), rand::random());
-    let spec = specification(size, first, &dealt);
-    for (index, seat) in (0..).zip(&dealt.seats) {
-        write_validator(folder, size, first, index, seat)?;
+    let mut keys: Vec<[u8; 32]> = (0..size.validators).map(|_| rand::random()).collect();
+    keys.sort_by_key(identity);
+    let draft = specification(size, first, &keys);
+    let (output, shares) = run_here(&draft, &keys)?;
+    let spec = ChainSpec { output, ..draft };
+    for (index, (key, share)) in (0..).zip(keys.iter().zip(&shares)) {
+        write_validator(folder, size, first, index, key, share)?;
     }
     let nodes: Vec<String> = (0..size.validators).map(|index| http(size.validator_ports(index, first).0)).collect();
     for index in 0..size.miners {
@@ -115,32 +117,23 @@ pub fn create(folder: &Folder, size: Size<'_>) -> Result<Description> {
     Ok(description)
 }
 
-fn specification(size: Size<'_>, first: u16, dealt: &Dealt) -> ChainSpec {
-    let validators = (0..).zip(&dealt.seats).map(|(index, seat)| ValidatorSpec {
-        public_key: seat.public_key,
+fn specification(size: Size<'_>, first: u16, keys: &[[u8; 32]]) -> ChainSpec {
+    let validators = (0..).zip(keys).map(|(index, key)| ValidatorSpec {
+        public_key: identity(key),
         beneficiary: accounts::beneficiary(u32::from(index)).address(),
         address: size.validator_ports(index, first).1.to_string(),
     });
     let developers = accounts::development().into_iter().map(|account| account.address);
     let operators = (0..size.miners).map(|miner| accounts::operator(u32::from(miner)).address());
+    let preset = Preset::Devnet.spec(now_ms());
     ChainSpec {
-        name: "cess devnet".into(),
-        chain_id: CHAIN_ID,
-        genesis_timestamp_ms: now_ms(),
-        heartbeat_ms: 1_000,
-        block_interval_min_ms: 100,
-        clock_drift_max_ms: 2_000,
-        // A devnet may sleep for weeks; its clock is right again after a few blocks.
-        timestamp_step_max_ms: 7 * 24 * 3_600_000,
-        gas_limit: 60_000_000,
-        base_fee_min: 1_000_000_000,
         storage: StorageSpec {
             audits: Some(AuditSpec::devnet_with(u64::from(size.audit_round_s) * 1_000)),
-            ..StorageSpec::devnet()
+            ..preset.storage
         },
         validators: validators.collect(),
-        sharing: dealt.sharing.clone(),
         alloc: developers.chain(operators).map(fund).collect(),
+        ..preset
     }
 }
 
@@ -149,7 +142,14 @@ fn fund(address: Address) -> Allocation {
     Allocation { address, balance: U256::from(COINS) * coin }
 }
 
-fn write_validator(folder: &Folder, size: Size<'_>, first: u16, index: u16, seat: &Seat) -> Result<()> {
+fn write_validator(
+    folder: &Folder,
+    size: Size<'_>,
+    first: u16,
+    index: u16,
+    key: &[u8; 32],
+    share: &Bytes,
+) -> Result<()> {
     let name = name(Kind::Validator, index);
     let dir = folder.role(&name);
     let (rpc, listen) = size.validator_ports(index, first);
@@ -157,15 +157,16 @@ fn write_validator(folder: &Folder, size: Size<'_>, first: u16, index: u16, seat
         genesis: PathBuf::from("../genesis.toml"),
         data: PathBuf::from("data"),
         key_file: PathBuf::from("key"),
-        share_file: PathBuf::from("share"),
+        share_file: Some(PathBuf::from("share")),
+        beneficiary: None,
         listen,
         history_blocks: 1024,
         log: config::log_level(),
         rpc: RpcConfig::new(rpc),
     };
     make_dir(&dir)?;
-    write_secret(&dir.join("key"), &hex::encode(seat.key))?;
-    write_secret(&dir.join("share"), &hex::encode(&seat.share))?;
+    write_secret(&dir.join("key"), &hex::encode(key))?;
+    write_secret(&dir.join("share"), &hex::encode(share))?;
     write_config(&folder.config(&name), &config)
 }
 
@@ -242,7 +243,7 @@ fn describe(folder: &Folder, size: Size<'_>, first: u16, gateway: Option<S3>) ->
     let gateways: Vec<Role> = gateways.collect();
     let rpc = size.validator_ports(0, first).0;
     Description {
-        chain_id: CHAIN_ID,
+        chain_id: DEVNET_CHAIN_ID,
         rpc_url: http(rpc),
         ws_url: format!("ws://{rpc}"),
         ready: false,

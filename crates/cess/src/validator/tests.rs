@@ -8,7 +8,8 @@ fn complete() -> ValidatorFile {
         genesis: "genesis.toml".into(),
         data: "data".into(),
         key_file: "key".into(),
-        share_file: "share".into(),
+        share_file: Some("share".into()),
+        beneficiary: Some(Address::repeat_byte(0xfe)),
         listen: "0.0.0.0:26700".parse().unwrap(),
         history_blocks: history_blocks(),
         log: config::log_level(),
@@ -27,7 +28,11 @@ fn example_is_as_documented() {
             ("genesis", "The chain's specification; every validator has the same."),
             ("data", "Folder of everything it keeps."),
             ("key_file", "The Ed25519 seed of its identity, 64 hexadecimal digits. Keep it private (mode 0600)."),
-            ("share_file", "Its share of the committee's threshold key, hexadecimal. Keep it private (mode 0600)."),
+            (
+                "share_file",
+                "Optional: its share from the chain's first ceremony, hexadecimal. Taken into `data` at the first start, and deleted.",
+            ),
+            ("beneficiary", "Who gets the priority fees of its blocks; those in the specification may leave it out."),
             ("listen", "Where the committee reaches it, TCP. The specification names its public address."),
             ("history_blocks", "Optional: recent blocks whose state `eth_call` can read."),
             ("log", "Optional: error, warn, info, debug or trace, by crate too."),
@@ -47,9 +52,9 @@ fn example_is_as_documented() {
 
 #[test]
 fn optional_settings_have_defaults() {
-    let text =
-        "genesis = 'genesis.toml'\ndata = 'data'\nkey_file = 'key'\nshare_file = 'share'\nlisten = '0.0.0.0:26700'\n";
-    assert_eq!(toml::from_str::<ValidatorFile>(text).unwrap(), complete());
+    let text = "genesis = 'genesis.toml'\ndata = 'data'\nkey_file = 'key'\nlisten = '0.0.0.0:26700'\n";
+    let complete = ValidatorFile { share_file: None, beneficiary: None, ..complete() };
+    assert_eq!(toml::from_str::<ValidatorFile>(text).unwrap(), complete);
 }
 
 #[test]
@@ -59,7 +64,7 @@ fn unknown_settings_are_refused_by_name_and_line() {
     let text = toml::to_string(&complete()).unwrap().replace("history_blocks", "histroy_blocks");
     std::fs::write(&path, text).unwrap();
     let error = crate::print::one_line(&config::read::<ValidatorFile>(&path).unwrap_err());
-    assert!(error.contains("histroy_blocks") && error.contains("config.toml:6"), "{error}");
+    assert!(error.contains("histroy_blocks") && error.contains("config.toml:7"), "{error}");
 }
 
 #[test]

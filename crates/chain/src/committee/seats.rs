@@ -5,12 +5,13 @@ use crate::{
     Node, dealer,
     engine::{self, Channels, quota},
     seat::{self, SeatConfig},
-    validator::scheme,
     wall::Wall,
 };
 use alloy_primitives::B256;
 use archive::Archive;
-use commonware_cryptography::Signer as _;
+use commonware_codec::{Copying, DecodeExt};
+use commonware_cryptography::{Signer as _, bls12381::primitives::group::Share};
+use commonware_glue::dkg::network::AddressableManager;
 use commonware_p2p::simulated::{Config as NetworkConfig, Link, Network, Oracle};
 use commonware_runtime::{Clock, Handle, Spawner, Supervisor, deterministic::Context};
 use commonware_utils::{NZUsize, Probability};
@@ -94,7 +95,7 @@ impl Seats {
             disconnect_on_block: true,
             tracked_peer_sets: NZUsize!(3),
         };
-        let (network, oracle) = Network::new_with_peers(context.child("network"), network, keys.clone()).await;
+        let (network, oracle) = Network::new(context.child("network"), network);
         network.start();
         let count = keys.len();
         let mut seats = Self {
@@ -168,8 +169,8 @@ impl Seats {
         self.start_count += 1;
         let context = self.context.child("seat").with_attribute("seat", seat).with_attribute("start", self.start_count);
         let me = self.keys[seat].clone();
-        let (control, manager) = (self.oracle.control(me.clone()), self.oracle.manager());
-        let (spec, share) = (self.config.spec.clone(), self.config.dealt.seats[seat].share.clone());
+        let (control, manager) = (self.oracle.control(me), self.oracle.socket_manager());
+        let (spec, dealt) = (self.config.spec.clone(), self.config.dealt.seats[seat].clone());
         let wall = Wall::ahead_by_ms(self.config.ahead_ms.get(seat).copied().unwrap_or_default());
         let archive = self.archive(seat);
         let (seen, node, views) = (self.seen[seat].clone(), self.nodes[seat].clone(), self.views.clone());
@@ -181,15 +182,16 @@ impl Seats {
             let transactions = links.pop().expect("one more than the engine's");
             let mut links = links.into_iter();
             let config = SeatConfig {
-                scheme: scheme(&spec, &share).expect("what was dealt fits"),
-                me,
+                signer: dealer::signer(&dealt.key),
+                share: Some(Share::decode(Copying(&dealt.share)).expect("what was dealt is a share")),
+                beneficiary: spec.validators[seat].beneficiary,
                 wall,
                 prefix: format!("seat-{seat}"),
                 archive,
                 history_blocks: HISTORY_BLOCKS,
-                peers: manager,
+                manager: AddressableManager::new(manager),
                 blocker: control,
-                channels: Channels::register(|_| links.next().expect("one for each channel")),
+                channels: Channels::register(|_, _| links.next().expect("one for each channel")),
                 transactions,
                 spec,
             };

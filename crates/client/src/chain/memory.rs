@@ -101,7 +101,8 @@ impl MemoryChain {
             base_fee_min: 1_000,
             storage,
             validators: Vec::new(),
-            sharing: Bytes::new(),
+            output: Bytes::new(),
+            epoch_blocks: 600,
             alloc: accounts.into_iter().map(allocation).collect(),
         };
         Self::new(spec, heartbeat)

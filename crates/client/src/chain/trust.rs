@@ -75,7 +75,7 @@ impl Trust {
         now_ms: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Result<Self, LightError> {
         let now_ms = Box::new(now_ms);
-        let verifier = Verifier::new(spec.chain_id, &spec.sharing)?;
+        let verifier = Verifier::new(spec.chain_id, &spec.output)?;
         Ok(Self { spec, verifier, now_ms, allows_old: AtomicBool::new(false), seen: Mutex::default() })
     }
 

@@ -169,7 +169,8 @@ pub fn spec() -> ChainSpec {
         base_fee_min: BASE_FEE,
         storage: StorageSpec::devnet(),
         validators: Vec::new(),
-        sharing: Bytes::new(),
+        output: Bytes::new(),
+        epoch_blocks: 600,
         alloc: (1..10).map(|number| Allocation { address: account(number), balance: U256::from(10 * ETHER) }).collect(),
     }
 }
@@ -216,6 +217,7 @@ impl World {
             timestamp_ms: spec.genesis_timestamp_ms + 500,
             epoch: 0,
             view: 1,
+            is_epoch_ending: false,
             beneficiary: BENEFICIARY,
             gas_limit: GAS_LIMIT,
             base_fee_per_gas: BASE_FEE,

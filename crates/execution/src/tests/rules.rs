@@ -301,6 +301,7 @@ fn header() -> Header {
         beneficiary: Address::ZERO,
         seed: Bytes::new(),
         outbox_root: B256::ZERO,
+        resharing_hash: B256::ZERO,
         beacon: None,
     }
 }

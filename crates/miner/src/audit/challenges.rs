@@ -104,10 +104,15 @@ impl Auditor {
                 Ok(())
             }
             Err(error) if error.is_revert::<IAudits::InvalidOpening>() => {
-                tracing::error!(challenge = id, volume, stripe, %error, "cannot be answered: it will cost a fine");
                 let slot_bytes = self.shape.slot_bytes;
                 let place = Place { lot, slot: (position / slot_bytes) as u32 };
-                self.drop_damaged(answer, place, position % slot_bytes / CHUNK_BYTES as u64).await
+                if self.drop_damaged(answer, place, position % slot_bytes / CHUNK_BYTES as u64).await? {
+                    tracing::error!(challenge = id, volume, stripe, %error, "cannot be answered: it will cost a fine");
+                    return Ok(());
+                }
+                // A node that has fallen behind refuses what will hold.
+                tracing::warn!(challenge = id, volume, stripe, %error, "an answer is refused though its bytes are whole");
+                Err(error.into())
             }
             Err(error) => Err(error.into()),
         }

@@ -46,7 +46,7 @@ pub(super) fn plan(
     let lapsed = target.epoch != block.epoch || block.view.saturating_sub(target.view) > DRAW_WAIT_VIEWS_MAX;
     let is_over = block.timestamp_ms > clock.deadline_ms;
     let stretch = |time: u64| time.checked_div(round_ms);
-    match Stage::from_u8(clock.stage) {
+    let step = match Stage::from_u8(clock.stage) {
         Stage::Rest if stretch(block.timestamp_ms) != stretch(clock.opened_ms) => Step::AskA,
         Stage::AwaitA if came => Step::Open,
         Stage::AwaitA if lapsed => Step::AskA,
@@ -56,6 +56,10 @@ pub(super) fn plan(
         Stage::Open if is_over => Step::Close,
         Stage::Settle => Step::Settle,
         _ => Step::Rest,
+    };
+    match step {
+        Step::AskA | Step::AskB if block.is_epoch_ending => Step::Rest,
+        step => step,
     }
 }
 

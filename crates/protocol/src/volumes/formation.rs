@@ -43,8 +43,9 @@ pub(super) enum Step {
 pub(super) fn plan(draw: &Draw, block: &BlockFacts, beacon: Option<(u64, u64)>) -> Step {
     let waited = block.view.saturating_sub(draw.view);
     match draw.pending {
-        false => Step::Start,
         true if beacon == Some((draw.epoch, draw.view)) => Step::Draw,
+        _ if block.is_epoch_ending => Step::Rest,
+        false => Step::Start,
         true if draw.epoch != block.epoch || waited > DRAW_WAIT_VIEWS_MAX => Step::Renew,
         true => Step::Rest,
     }

@@ -51,7 +51,8 @@ pub fn spec() -> ChainSpec {
             beneficiary: Address::repeat_byte(0xbe),
             address: "127.0.0.1:1".into(),
         }],
-        sharing: Bytes::new(),
+        output: Bytes::new(),
+        epoch_blocks: 600,
         alloc: vec![Allocation { address: FUNDED, balance: U256::from(10).pow(U256::from(24)) }],
     }
 }
@@ -198,6 +199,7 @@ fn genesis(spec: &ChainSpec) -> Block {
         beneficiary: Address::ZERO,
         seed: Bytes::new(),
         outbox_root: B256::ZERO,
+        resharing_hash: B256::ZERO,
         beacon: None,
     };
     Block { header, transactions: Vec::new() }

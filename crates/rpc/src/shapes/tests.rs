@@ -28,6 +28,7 @@ fn a_header() -> Header {
         beneficiary: Address::ZERO,
         seed: Bytes::new(),
         outbox_root: B256::ZERO,
+        resharing_hash: B256::ZERO,
         beacon: None,
     }
 }
