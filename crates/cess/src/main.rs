@@ -17,6 +17,7 @@ mod passphrase;
 mod pin;
 mod policy;
 mod print;
+mod secret;
 mod session;
 mod supervised;
 mod territory;

@@ -100,7 +100,7 @@ fn resolve(file: &ValidatorFile, config_path: &Path) -> Result<ValidatorConfig> 
     let spec = config::read_text(&genesis)?;
     let spec = ChainSpec::from_toml(&spec).with_context(|| genesis.display().to_string())?;
     let key = *config::read_key(&dir.join(&file.key_file))?;
-    let me = chain::ceremony::identity(&key);
+    let me = chain::identity(&key);
     let seat = spec.validators.iter().find(|validator| validator.public_key == me);
     let beneficiary = file.beneficiary.or(seat.map(|seat| seat.beneficiary)).with_context(|| {
         format!(

@@ -48,11 +48,22 @@ struct Inner {
     context: ProposalContext,
     transactions: Vec<bytes::Bytes>,
     resharing: Option<Resharing>,
+    /// Its encoding; empty for none.
+    resharing_bytes: Vec<u8>,
 }
 
 impl Block {
     /// Puts a block together; nothing if its header can belong to no block.
     pub fn new(header: Header, transactions: Vec<bytes::Bytes>, resharing: Option<Resharing>) -> Option<Self> {
+        let resharing_bytes = encode_resharing(resharing.as_ref());
+        Self::assemble(header, transactions, (resharing, resharing_bytes))
+    }
+
+    fn assemble(
+        header: Header,
+        transactions: Vec<bytes::Bytes>,
+        (resharing, resharing_bytes): (Option<Resharing>, Vec<u8>),
+    ) -> Option<Self> {
         let logs_have_entries = [&header.state_log, &header.code_log].iter().all(|log| log.start < log.end);
         if !logs_have_entries {
             return None;
@@ -60,7 +71,8 @@ impl Block {
         let header_bytes = header.encode();
         let context = context_of(&header).ok()?;
         let hash = keccak256(&header_bytes);
-        Some(Self { inner: Arc::new(Inner { header, header_bytes, hash, context, transactions, resharing }) })
+        let inner = Inner { header, header_bytes, hash, context, transactions, resharing, resharing_bytes };
+        Some(Self { inner: Arc::new(inner) })
     }
 
     /// The block that everybody starts from. The first block applies the chain's first balances, because the state
@@ -146,7 +158,11 @@ fn encode_resharing(resharing: Option<&Resharing>) -> Vec<u8> {
 
 /// What a header says of its body's payload.
 pub fn hash_of_resharing(resharing: Option<&Resharing>) -> B256 {
-    resharing.map_or(B256::ZERO, |resharing| keccak256(resharing.encode()))
+    hash_of_encoded(&encode_resharing(resharing))
+}
+
+fn hash_of_encoded(resharing: &[u8]) -> B256 {
+    if resharing.is_empty() { B256::ZERO } else { keccak256(resharing) }
 }
 
 fn resharing_bytes_max() -> usize {
@@ -182,7 +198,7 @@ impl Write for Block {
     fn write(&self, buf: &mut impl BufMut) {
         self.inner.header_bytes.write(buf);
         self.inner.transactions.write(buf);
-        encode_resharing(self.resharing()).write(buf);
+        self.inner.resharing_bytes.write(buf);
     }
 }
 
@@ -190,7 +206,7 @@ impl EncodeSize for Block {
     fn encode_size(&self) -> usize {
         self.inner.header_bytes.encode_size()
             + self.inner.transactions.encode_size()
-            + encode_resharing(self.resharing()).encode_size()
+            + self.inner.resharing_bytes.encode_size()
     }
 }
 
@@ -206,15 +222,15 @@ impl Read for Block {
         if transactions_root(&transactions) != header.transactions_root {
             return Err(Error::Invalid("block", "transactions root"));
         }
-        let resharing = Vec::<u8>::read_cfg(buf, &(RangeCfg::from(0..=resharing_bytes_max()), ()))?;
-        let resharing = match resharing.is_empty() {
-            true => None,
-            false => Some(Resharing::decode_cfg(Copying(&resharing), &(SEATS_MAX, SHARING_MODE))?),
-        };
-        if hash_of_resharing(resharing.as_ref()) != header.resharing_hash {
+        let bytes = Vec::<u8>::read_cfg(buf, &(RangeCfg::from(0..=resharing_bytes_max()), ()))?;
+        if hash_of_encoded(&bytes) != header.resharing_hash {
             return Err(Error::Invalid("block", "resharing hash"));
         }
-        Self::new(header, transactions, resharing).ok_or(Error::Invalid("block", "header fields"))
+        let resharing = match bytes.is_empty() {
+            true => None,
+            false => Some(Resharing::decode_cfg(Copying(&bytes), &(SEATS_MAX, SHARING_MODE))?),
+        };
+        Self::assemble(header, transactions, (resharing, bytes)).ok_or(Error::Invalid("block", "header fields"))
     }
 }
 

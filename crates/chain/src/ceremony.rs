@@ -2,13 +2,13 @@
 //!
 //! # Design
 //! The participants run a small chain of their own that lives for one distributed key generation (Feldman and Desmedt's, of
-//! the consensus library). Its mesh and its signatures are bound to the draft of the specification, so that whoever has
-//! another draft is not met. Everybody ends with the same public output, and each with a share of their own.
+//! the consensus library). Its mesh is bound to the draft of the specification, so that whoever has another draft
+//! is not met; its signatures to the chain id, as those of the resharings that go on from it. Everybody ends with the same public output, and each with a share of their own.
 
 use crate::{
-    dealer::signer,
     engine::quiet_quota,
     epochs::{FirstError, Secrets, validators},
+    identity::signer,
     network,
 };
 use alloy_primitives::{Bytes, keccak256};
@@ -29,7 +29,7 @@ use commonware_runtime::{
     buffer::paged::CacheRef,
     tokio::{Config, Context, Runner},
 };
-use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize, TryCollect as _, ordered::Set};
+use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize};
 use futures::future::BoxFuture;
 use light::consensus::{PublicKey, SHARING_MODE, Variant, encode_public_key, namespace};
 use std::{
@@ -85,11 +85,6 @@ pub enum CeremonyError {
     Stopped,
 }
 
-/// The public key of an identity.
-pub fn identity(key: &[u8; 32]) -> alloy_primitives::B256 {
-    encode_public_key(&signer(key).public_key())
-}
-
 /// Runs the ceremony on this thread. The result goes to `after`; until that is done, this participant helps the others
 /// who are not.
 pub fn run<F>(config: CeremonyConfig, after: F) -> Result<(), CeremonyError>
@@ -108,13 +103,12 @@ where
     let CeremonyConfig { draft, key, listen, .. } = config;
     let validators = validators(&draft)?;
     let signer = signer(&key);
-    let participants: Set<PublicKey> =
-        validators.iter().map(|(key, _)| key.clone()).try_collect().map_err(|_| FirstError::Twice)?;
+    let participants = validators.keys().clone();
     let me = signer.public_key();
     if participants.position(&me).is_none() {
         return Err(CeremonyError::Stranger(encode_public_key(&me).to_string()));
     }
-    let directory: Addresses<PublicKey> = validators.into_iter().collect();
+    let directory = Addresses::from(validators);
     let count = u32::try_from(participants.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     let message_bytes_max =
         max_message_size(&[bootstrap::max_payload_size::<Variant, Addresses<PublicKey>>(count, SHARING_MODE)]);
@@ -160,10 +154,10 @@ where
     Ok(())
 }
 
-/// Blocks in which everybody leads often enough: six times n ln n, as only half of them count.
+/// Blocks in which everybody leads often enough: at least six times n ln n, as only half of them count.
 fn blocks(participants: u32) -> NonZeroU64 {
     let count = u64::from(participants);
-    // log2 is above ln, rounded up.
+    // The bit length is above log2, and that above ln.
     let turns = 6 * count * u64::from(u32::BITS - participants.leading_zeros());
     NonZeroU64::new(turns.max(BLOCKS_MIN)).unwrap_or(NonZeroU64::MIN)
 }

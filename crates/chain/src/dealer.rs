@@ -1,17 +1,17 @@
-//! Deal a committee's threshold shares from one hand, for networks on one machine.
+//! Deal a committee's threshold shares from one hand, for simulations.
 //!
-//! Whoever deals knows the group's secret. A devnet's genesis is made like this and says so; a public chain runs a
-//! distributed key generation instead.
+//! Whoever deals knows the group's secret. Every chain that runs, a devnet too, begins with a
+//! [`ceremony`](crate::ceremony) instead.
 
+use crate::identity::{identity, signer};
 use alloy_primitives::{B256, Bytes};
 use commonware_codec::Encode;
 use commonware_cryptography::{
     Signer as _,
     bls12381::{dkg::feldman_desmedt::deal as deal_shares, primitives::sharing::Mode},
-    ed25519,
 };
 use commonware_utils::{N3f1, TryCollect as _, ordered::Set};
-use light::consensus::{PublicKey, Variant, encode_public_key};
+use light::consensus::{PublicKey, Variant};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},
@@ -55,13 +55,7 @@ pub fn deal(count: u32, entropy: [u8; 32]) -> Dealt {
     let seats = keys.into_iter().map(|key| {
         let public = signer(&key).public_key();
         let share = shares.get_value(&public).expect("every player has a share").encode();
-        Seat { key, public_key: encode_public_key(&public), share: share.to_vec().into() }
+        Seat { key, public_key: identity(&key), share: share.to_vec().into() }
     });
     Dealt { output: output.encode().to_vec().into(), seats: seats.collect() }
-}
-
-/// The signer of a consensus identity.
-pub(crate) fn signer(key: &[u8; 32]) -> ed25519::PrivateKey {
-    use commonware_codec::{Copying, DecodeExt};
-    ed25519::PrivateKey::decode(Copying(key)).expect("any 32 bytes are an ed25519 seed")
 }

@@ -9,10 +9,12 @@ mod block;
 pub mod ceremony;
 #[cfg(any(test, feature = "simulation"))]
 pub mod committee;
+#[cfg(any(test, feature = "simulation"))]
 pub mod dealer;
 mod engine;
 mod epochs;
 mod gossip;
+mod identity;
 mod indexer;
 mod network;
 mod node;
@@ -25,5 +27,6 @@ mod tests;
 mod validator;
 mod wall;
 
+pub use identity::identity;
 pub use node::{CertificateError, Node, NodeStatus, ProveError, SubmitError};
 pub use validator::{RunError, ValidatorConfig, run};

@@ -1,8 +1,8 @@
 //! Run a validator: its runtime, its mesh, its engine, and whatever serves it.
 
 use crate::{
-    dealer::signer,
     epochs::FirstError,
+    identity::signer,
     indexer::IndexerError,
     network,
     node::Node,

@@ -9,22 +9,20 @@ use super::{
 use crate::{
     config,
     gateway::{CacheFile, GatewayFile, Owner, make_key},
-    genesis::{DEVNET_CHAIN_ID, Preset, run_here},
+    genesis::{DEVNET_CHAIN_ID, Preset, run_here, unix_ms},
     miner::{MinerFile, Operator},
+    secret,
     validator::ValidatorFile,
 };
 use alloy_primitives::{Address, Bytes, U256};
 use anyhow::{Context, Result};
-use chain::ceremony::identity;
+use chain::identity;
 use client::{Keys, Region};
 use rpc::RpcConfig;
 use std::{
     fs,
-    io::Write,
     net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 use types::{
     ChainSpec,
@@ -125,7 +123,7 @@ fn specification(size: Size<'_>, first: u16, keys: &[[u8; 32]]) -> ChainSpec {
     });
     let developers = accounts::development().into_iter().map(|account| account.address);
     let operators = (0..size.miners).map(|miner| accounts::operator(u32::from(miner)).address());
-    let preset = Preset::Devnet.spec(now_ms());
+    let preset = Preset::Devnet.spec(unix_ms());
     ChainSpec {
         storage: StorageSpec {
             audits: Some(AuditSpec::devnet_with(u64::from(size.audit_round_s) * 1_000)),
@@ -165,8 +163,8 @@ fn write_validator(
         rpc: RpcConfig::new(rpc),
     };
     make_dir(&dir)?;
-    write_secret(&dir.join("key"), &hex::encode(key))?;
-    write_secret(&dir.join("share"), &hex::encode(share))?;
+    secret::write(&dir.join("key"), &hex::encode(key))?;
+    secret::write(&dir.join("share"), &hex::encode(share))?;
     write_config(&folder.config(&name), &config)
 }
 
@@ -196,7 +194,7 @@ fn write_miner(folder: &Folder, size: Size<'_>, first: u16, index: u16, nodes: &
         operator: Operator::KeyFile(PathBuf::from("operator.key")),
     };
     make_dir(&dir)?;
-    write_secret(&dir.join("operator.key"), &hex::encode(accounts::operator(u32::from(index)).to_bytes()))?;
+    secret::write(&dir.join("operator.key"), &hex::encode(accounts::operator(u32::from(index)).to_bytes()))?;
     write_config(&folder.config(&name), &config)
 }
 
@@ -267,11 +265,6 @@ fn http(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
-    u64::try_from(now.as_millis()).expect("milliseconds fit for half a billion years")
-}
-
 fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("{} cannot be created", path.display()))
 }
@@ -279,13 +272,6 @@ fn make_dir(path: &Path) -> Result<()> {
 fn write_config<T: serde::Serialize>(path: &Path, config: &T) -> Result<()> {
     let text = toml::to_string_pretty(config).expect("a configuration has a TOML form");
     fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
-}
-
-/// Writes a file that only its owner can read.
-fn write_secret(path: &Path, secret: &str) -> Result<()> {
-    let open = fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path);
-    open.and_then(|mut file| writeln!(file, "{secret}"))
-        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Check drafts, and make keys for a committee on this machine.
 
 use super::*;
+use alloy_primitives::U256;
 
 #[test]
 fn presets_are_specifications_once_they_have_validators() {
@@ -38,12 +39,12 @@ fn what_is_no_validator_or_allocation_is_refused() {
 
 fn draft_here(count: u16) -> (ChainSpec, Vec<[u8; 32]>) {
     let mut keys: Vec<[u8; 32]> = (0..count).map(|_| rand::random()).collect();
-    keys.sort_by_key(ceremony::identity);
+    keys.sort_by_key(chain::identity);
     let mut draft = Preset::Devnet.spec(1);
     let listeners: Vec<_> = keys.iter().map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     draft.validators = (keys.iter().zip(&listeners))
         .map(|(key, listener)| ValidatorSpec {
-            public_key: ceremony::identity(key),
+            public_key: chain::identity(key),
             beneficiary: Address::ZERO,
             address: listener.local_addr().unwrap().to_string(),
         })

@@ -2,8 +2,9 @@
 
 use super::{Agreed, ArchiveFate, CommitteeConfig, Fork};
 use crate::{
-    Node, dealer,
+    Node,
     engine::{self, Channels, quota},
+    identity::signer,
     seat::{self, SeatConfig},
     wall::Wall,
 };
@@ -87,8 +88,7 @@ pub(crate) struct Seats {
 impl Seats {
     /// A committee none of whose validators runs yet.
     pub async fn new(context: Context, config: CommitteeConfig, views: Arc<Mutex<Vec<Option<SeatView>>>>) -> Self {
-        let keys: Vec<PublicKey> =
-            config.dealt.seats.iter().map(|seat| dealer::signer(&seat.key).public_key()).collect();
+        let keys: Vec<PublicKey> = config.dealt.seats.iter().map(|seat| signer(&seat.key).public_key()).collect();
         let network = NetworkConfig {
             max_size: engine::message_bytes_max(),
             max_peers_per_set: NZUsize!(8),
@@ -182,7 +182,7 @@ impl Seats {
             let transactions = links.pop().expect("one more than the engine's");
             let mut links = links.into_iter();
             let config = SeatConfig {
-                signer: dealer::signer(&dealt.key),
+                signer: signer(&dealt.key),
                 share: Some(Share::decode(Copying(&dealt.share)).expect("what was dealt is a share")),
                 beneficiary: spec.validators[seat].beneficiary,
                 wall,

@@ -4,7 +4,7 @@ use crate::block::Info;
 use commonware_consensus::types::Epoch;
 use commonware_glue::dkg::{network::Addresses, types::EpochOutcome};
 use commonware_p2p::Address;
-use commonware_utils::{TryCollect as _, ordered::Set};
+use commonware_utils::ordered::Map;
 use light::consensus::{PublicKey, decode_output, decode_public_key};
 use std::net::SocketAddr;
 use types::{ChainSpec, spec::ValidatorSpec};
@@ -31,8 +31,8 @@ pub enum FirstError {
     Strangers,
 }
 
-/// The keys and addresses of the specification's validators.
-pub fn validators(spec: &ChainSpec) -> Result<Vec<(PublicKey, Address)>, FirstError> {
+/// The addresses of the specification's validators by their keys.
+pub fn validators(spec: &ChainSpec) -> Result<Map<PublicKey, Address>, FirstError> {
     let read = |(position, validator): (usize, &ValidatorSpec)| {
         let fail = |reason: String| FirstError::Validator { position, reason };
         let key = decode_public_key(&validator.public_key).map_err(|error| fail(error.to_string()))?;
@@ -41,19 +41,19 @@ pub fn validators(spec: &ChainSpec) -> Result<Vec<(PublicKey, Address)>, FirstEr
         let address = address.map_err(|_| fail(format!("`{}` is no IP address with a port", validator.address)))?;
         Ok((key, Address::Symmetric(address)))
     };
-    spec.validators.iter().enumerate().map(read).collect()
+    let validators: Vec<_> = spec.validators.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    Map::try_from(validators).map_err(|_| FirstError::Twice)
 }
 
 /// The first epoch: the validators sign it, and receive shares for the two after it.
 pub fn first_epoch(spec: &ChainSpec) -> Result<Info, FirstError> {
     let validators = validators(spec)?;
-    let players: Set<PublicKey> =
-        validators.iter().map(|(key, _)| key.clone()).try_collect().map_err(|_| FirstError::Twice)?;
+    let players = validators.keys().clone();
     let output = decode_output(&spec.output).map_err(|error| FirstError::Output(error.to_string()))?;
     if *output.players() != players {
         return Err(FirstError::Strangers);
     }
-    let directory: Addresses<PublicKey> = validators.into_iter().collect();
+    let directory = Addresses::from(validators);
     Ok(Info {
         outcome: EpochOutcome::Success,
         epoch: Epoch::zero(),
