@@ -223,6 +223,7 @@ impl Read for Block {
             return Err(Error::Invalid("block", "transactions root"));
         }
         let bytes = Vec::<u8>::read_cfg(buf, &(RangeCfg::from(0..=resharing_bytes_max()), ()))?;
+        // These bytes are kept: what the header names is what goes on to others.
         if hash_of_encoded(&bytes) != header.resharing_hash {
             return Err(Error::Invalid("block", "resharing hash"));
         }

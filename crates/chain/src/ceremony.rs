@@ -2,8 +2,9 @@
 //!
 //! # Design
 //! The participants run a small chain of their own that lives for one distributed key generation (Feldman and Desmedt's, of
-//! the consensus library). Its mesh is bound to the draft of the specification, so that whoever has another draft
-//! is not met; its signatures to the chain id, as those of the resharings that go on from it. Everybody ends with the same public output, and each with a share of their own.
+//! the consensus library). Its mesh is bound to the draft of the specification, so that whoever has another draft is not met;
+//! its signatures to the chain id, as those of the resharings that go on from it. Everybody ends with the same public
+//! output, and each with a share of their own.
 
 use crate::{
     engine::quiet_quota,
