@@ -9,7 +9,8 @@ mod challenges;
 mod holdings;
 
 use crate::{idle::IdleSpace, notes, state::State};
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, Bytes, U256};
+use alloy_sol_types::SolCall;
 use challenges::Challenges;
 use client::{
     SendError, Sender,
@@ -25,7 +26,7 @@ use proofs::{
     sample::{Sample, TRIES_MAX},
 };
 use rayon::prelude::*;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, iter, sync::Arc, time::Duration};
 use store::{Change, Store};
 use tokio::runtime::Handle;
 use types::{
@@ -57,6 +58,9 @@ pub(crate) enum AuditError {
     /// The volume's log has not been followed far enough.
     #[error("the log of volume {0} is behind")]
     Behind(u32),
+    /// The node that answered knows another stage of the round than the chain has shown.
+    #[error("the node has fallen behind, or the round {0} has gone on")]
+    OutOfStep(u64),
     /// What is here is not what was committed to.
     #[error("round {0} was committed to with other bytes than are here now")]
     Changed(u64),
@@ -138,9 +142,9 @@ impl Auditor {
             return Ok(());
         }
         match round.stage {
-            Stage::Commit => self.commit(&round, &self.standing().await?).await?,
+            Stage::Commit => self.commit(&round, &self.standing_in(&round).await?).await?,
             Stage::Open => {
-                let standing = self.standing().await?;
+                let standing = self.standing_in(&round).await?;
                 let opened = self.open(&round, &standing).await;
                 // One does not wait for the other.
                 self.answer_challenges(&round, &standing).await.and(opened)?;
@@ -263,12 +267,40 @@ impl Auditor {
         Ok(Network(&*self.chain).read(AUDITS, &IAudits::standingCall { miner }).await?)
     }
 
+    async fn standing_in(&self, round: &audits::Round) -> Result<IAudits::Standing, AuditError> {
+        let miner = self.state.lock().miner;
+        let mut standings = self.read_in(round, &[IAudits::standingCall { miner }]).await?;
+        standings.pop().ok_or(AuditError::OutOfStep(round.number))
+    }
+
+    /// Reads what holds in this stage of the round. A miner has several nodes, and one that has fallen behind still tells
+    /// what was owed in the round before, so each says first and last where it is: blocks come in order, and what
+    /// stands between two equal answers is of the same stage.
+    async fn read_in<C: SolCall>(&self, round: &audits::Round, calls: &[C]) -> Result<Vec<C::Return>, AuditError> {
+        let stage: Bytes = IAudits::roundCall {}.abi_encode().into();
+        let asked = iter::once(stage.clone()).chain(calls.iter().map(|call| call.abi_encode().into()));
+        let asked = asked.chain(iter::once(stage)).map(|input| (AUDITS, input)).collect();
+        let answers = self.chain.call_many(asked).await?;
+        let invalid = |reason: String| AuditError::Chain(ChainError::Invalid(reason));
+        let [first, answers @ .., last] = &answers[..] else { return Err(invalid("too few answers".into())) };
+        if answers.len() != calls.len() {
+            return Err(invalid(format!("{} answers to {} calls", answers.len(), calls.len())));
+        }
+        for stamp in [first, last] {
+            let seen = IAudits::roundCall::abi_decode_returns(stamp).map_err(|error| invalid(error.to_string()))?;
+            if (seen.number, seen.stage) != (round.number, round.stage as u8) {
+                return Err(AuditError::OutOfStep(round.number));
+            }
+        }
+        let decode = |answer: &Bytes| C::abi_decode_returns(answer).map_err(|error| invalid(error.to_string()));
+        answers.iter().map(decode).collect()
+    }
+
     /// The samples of the round that ask this miner and are not opened yet.
     async fn asked(&self, round: &audits::Round) -> Result<Vec<(u32, IAudits::Sample)>, AuditError> {
-        let network = Network(&*self.chain);
         let miner = self.state.lock().miner;
         let own: BTreeSet<u32> = self.lots.iter().copied().collect();
-        let drawn = network.0.spec().await?.storage.audits.as_ref().map_or(0, |audits| audits.samples);
+        let drawn = self.chain.spec().await?.storage.audits.as_ref().map_or(0, |audits| audits.samples);
         // Most of them cannot ask this miner, whichever lots are live. Those after the drawn ones ask watched miners.
         let may_ask = |number: &u32| {
             let sample = Sample { beacon: round.beacon_b, number: *number };
@@ -276,7 +308,7 @@ impl Auditor {
         };
         let numbers: Vec<u32> = (0..round.samples).filter(may_ask).collect();
         let calls: Vec<_> = numbers.iter().map(|number| IAudits::sampleCall { number: *number }).collect();
-        let samples = network.read_many(AUDITS, &calls).await?;
+        let samples = self.read_in(round, &calls).await?;
         let asked = numbers.into_iter().zip(samples);
         Ok(asked.filter(|(_, sample)| sample.miner == miner && !sample.answered).collect())
     }
@@ -288,7 +320,7 @@ impl Auditor {
         }
         self.answer = None;
         self.number_lots(standing.lots).await?;
-        let lots = self.duties(standing.lots).await?;
+        let lots = self.duties(round, standing.lots).await?;
         let miner = self.state.lock().miner;
         let asked = Round { shape: self.shape, beacon: round.beacon_a, miner, lots: standing.lots };
         let holdings = Holdings {
@@ -315,9 +347,9 @@ impl Auditor {
     }
 
     /// What each lot owed at beacon A.
-    async fn duties(&self, count: u32) -> Result<Vec<Lot>, AuditError> {
+    async fn duties(&self, round: &audits::Round, count: u32) -> Result<Vec<Lot>, AuditError> {
         let calls: Vec<_> = self.lots.iter().take(count as usize).map(|lot| IAudits::dutyCall { lot: *lot }).collect();
-        let duties = Network(&*self.chain).read_many(AUDITS, &calls).await?;
+        let duties = self.read_in(round, &calls).await?;
         let state = self.state.lock();
         self.lots.iter().zip(duties).map(|(id, duty)| lot_of(&state, *id, &duty)).collect()
     }

@@ -16,7 +16,7 @@ pub struct SimDisk {
 
 #[derive(Debug, Default)]
 struct Faults {
-    /// Files whose bytes are gone: they read as zeros.
+    /// Files whose bytes are gone: others are read.
     dropped: BTreeSet<FileId>,
     /// Files whose bytes are made from those of others when they are read.
     borrowed: BTreeSet<FileId>,
@@ -36,7 +36,7 @@ impl SimDisk {
         Self { inner: self.inner.after_crash(seed), faults: self.faults.clone() }
     }
 
-    /// Drops a file's bytes: whoever reads them gets zeros.
+    /// Drops a file's bytes: whoever reads them gets others. Not zeros: padding is stored as such.
     pub fn drop_bytes(&self, file: FileId) {
         self.faults.lock().dropped.insert(file);
     }
@@ -67,7 +67,7 @@ impl Files for SimDisk {
         self.inner.read(file, offset, out)?;
         let mut faults = self.faults.lock();
         if faults.dropped.contains(&file) {
-            out.fill(0);
+            out.iter_mut().for_each(|byte| *byte = !*byte);
         }
         if faults.borrowed.contains(&file) && !out.is_empty() {
             let (first, end) = (offset / GROUP_BYTES, (offset + out.len() as u64).div_ceil(GROUP_BYTES));
