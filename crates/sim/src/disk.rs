@@ -16,7 +16,7 @@ pub struct SimDisk {
 
 #[derive(Debug, Default)]
 struct Faults {
-    /// Files whose bytes are gone: others are read.
+    /// Files whose bytes are gone: each reads as its complement.
     dropped: BTreeSet<FileId>,
     /// Files whose bytes are made from those of others when they are read.
     borrowed: BTreeSet<FileId>,
@@ -36,7 +36,7 @@ impl SimDisk {
         Self { inner: self.inner.after_crash(seed), faults: self.faults.clone() }
     }
 
-    /// Drops a file's bytes: whoever reads them gets others. Not zeros: padding is stored as such.
+    /// Drops a file's bytes: whoever reads them gets their complements. Zeros may be what was stored, as padding is.
     pub fn drop_bytes(&self, file: FileId) {
         self.faults.lock().dropped.insert(file);
     }
